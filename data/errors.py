@@ -1,0 +1,42 @@
+"""Errors of the data package.
+
+DataError
+├── InvalidImage      (ValueError)   the bytes are not a picture that we accept
+├── InvalidLabel      (ValueError)   a class name breaks the rules
+├── InvalidArchive    (ValueError)   a zip or folder cannot be imported as a whole
+├── InvalidSnapshot   (ValueError)   a snapshot file is damaged or of another format
+├── UnknownSource     (LookupError)  no public source of that name
+└── DownloadFailed    (OSError)      a public source could not be fetched
+"""
+
+
+class DataError(Exception):
+    """Base of every error that this package raises on purpose."""
+
+
+class InvalidImage(DataError, ValueError):
+    """The bytes are not an image within the accepted formats and limits."""
+
+
+class InvalidLabel(DataError, ValueError):
+    """A class name is empty, too long or holds characters that are not allowed."""
+
+
+class InvalidArchive(DataError, ValueError):
+    """An archive or folder cannot be imported as a whole."""
+
+
+class InvalidSnapshot(DataError, ValueError):
+    """A snapshot file is damaged or of another format."""
+
+
+class UnknownSource(DataError, LookupError):
+    """No public source has that name."""
+
+    def __init__(self, name: str, available: list[str]) -> None:
+        super().__init__(f"No public source {name!r}; available: {', '.join(available)}.")
+        self.name = name
+
+
+class DownloadFailed(DataError, OSError):
+    """A public source could not be fetched; what arrived is kept for the next try."""

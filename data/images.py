@@ -1,0 +1,240 @@
+"""Bytes to pixels: the only decoding path, called by serving and by training alike.
+
+Knows file formats, orientation and colour; knows nothing of labels, stores or models.
+"""
+
+import hashlib
+import io
+import struct
+import warnings
+from dataclasses import dataclass
+from typing import Final, TypeAlias
+
+import numpy as np
+import pillow_heif
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
+
+from data.errors import InvalidImage
+
+pillow_heif.register_heif_opener(thumbnails=False)
+
+RGBImage: TypeAlias = NDArray[np.uint8]  # (H, W, 3), RGB, 0..255, upright
+
+FORMATS: Final = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "HEIF")
+ACCEPTED: Final = "JPEG, PNG, WebP, GIF (first frame), BMP, TIFF or HEIC"
+SUFFIXES: Final = frozenset(
+    {".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".heic", ".heif"}
+)
+# Pillow's own reader of a damaged file may raise any of these (its documentation names OSError,
+# SyntaxError and ValueError; struct and EOF errors come out of the format plugins).
+_DECODER_ERRORS: Final = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    ArithmeticError,
+    EOFError,
+    LookupError,
+    TypeError,
+    RuntimeError,
+    struct.error,
+    MemoryError,
+)
+
+
+@dataclass(frozen=True)
+class ImageLimits:
+    """What is checked before any pixel is inflated.
+
+    Attributes:
+        max_bytes: largest encoded file, in bytes.
+        max_pixels: largest width x height; the default admits a 64-megapixel phone photo.
+        min_side_px: smallest side that still shows anything.
+    """
+
+    max_bytes: int = 20_000_000
+    max_pixels: int = 64_000_000
+    min_side_px: int = 8
+
+
+DEFAULT_LIMITS: Final = ImageLimits()
+
+
+def decode_image(
+    content: bytes, *, limits: ImageLimits = DEFAULT_LIMITS, target_side_px: int | None = None
+) -> RGBImage:
+    """Return the picture in ``content``, upright and in RGB.
+
+    EXIF orientation is applied, transparency is composited on white, 16-bit channels are scaled to
+    8 bits, and of an animation the first frame is taken.
+
+    Args:
+        content: the encoded file.
+        limits: bounds on bytes and pixels, checked before the pixels are inflated.
+        target_side_px: the square side the caller will resize to, if any. A large JPEG is then
+            decoded at the smallest DCT scale that still covers it, which halves the time.
+
+    Returns:
+        uint8 (H, W, 3), RGB, 0..255.
+
+    Raises:
+        InvalidImage: empty, too large, of another format, or damaged.
+    """
+    _check_bytes(content, limits)
+    with warnings.catch_warnings():
+        # Our own pixel limit decides; Pillow's warning about large images would be noise.
+        warnings.simplefilter("ignore")
+        try:
+            with Image.open(io.BytesIO(content), formats=FORMATS) as image:
+                _check_pixels(image, limits)
+                if target_side_px is not None:
+                    image.draft("RGB", (target_side_px, target_side_px))
+                upright = ImageOps.exif_transpose(image)
+                return np.asarray(_to_rgb(upright), dtype=np.uint8)
+        except InvalidImage:
+            raise
+        except Image.UnidentifiedImageError as error:
+            raise InvalidImage(
+                f"The file is not a picture that can be read ({_describe(content)}); "
+                f"accepted: {ACCEPTED}. Save it as one of these and try again."
+            ) from error
+        except Image.DecompressionBombError as error:
+            raise InvalidImage(
+                f"The image has too many pixels; the limit is {limits.max_pixels:,}. "
+                "Resize it and try again."
+            ) from error
+        except _DECODER_ERRORS as error:
+            raise InvalidImage(
+                f"The image is damaged or incomplete ({len(content):,} bytes): "
+                f"{str(error).splitlines()[0] if str(error) else type(error).__name__}. "
+                "Save it again from the original and try once more."
+            ) from error
+
+
+def to_model_input(image: RGBImage, side_px: int) -> NDArray[np.uint8]:
+    """Return the image as one model input: the whole picture stretched to a square.
+
+    Args:
+        image: uint8 (H, W, 3), RGB, 0..255, upright.
+        side_px: side of the square that the model expects, in pixels.
+
+    Returns:
+        uint8 (side_px, side_px, 3), RGB, 0..255; the graph rescales it.
+
+    Raises:
+        InvalidImage: either side is zero.
+    """
+    height, width = image.shape[:2]
+    if height == 0 or width == 0:
+        raise InvalidImage(f"Image is {width} x {height} px; both sides must be at least 1 px.")
+    if (height, width) == (side_px, side_px):
+        return image
+    # Pillow's bilinear filter widens with the scale, so shrinking does not alias.
+    resized = Image.fromarray(image).resize((side_px, side_px), Image.Resampling.BILINEAR)
+    return np.asarray(resized, dtype=np.uint8)
+
+
+def load_model_input(
+    content: bytes, side_px: int, *, limits: ImageLimits = DEFAULT_LIMITS
+) -> NDArray[np.uint8]:
+    """Return encoded bytes as one model input: decode and resize, as served and as trained.
+
+    Args:
+        content: the encoded file.
+        side_px: side of the square that the model expects, in pixels.
+        limits: bounds on bytes and pixels.
+
+    Returns:
+        uint8 (side_px, side_px, 3), RGB, 0..255.
+
+    Raises:
+        InvalidImage: as ``decode_image``.
+    """
+    return to_model_input(decode_image(content, limits=limits, target_side_px=side_px), side_px)
+
+
+def file_suffix(content: bytes) -> str:
+    """Return the usual file suffix of the encoded image, such as ``.jpg``.
+
+    Raises:
+        InvalidImage: the format is not one that we accept.
+    """
+    try:
+        with Image.open(io.BytesIO(content), formats=FORMATS) as image:
+            name = image.format or ""
+    except (Image.UnidentifiedImageError, *_DECODER_ERRORS) as error:
+        raise InvalidImage(
+            f"The file is not a picture that can be read; accepted: {ACCEPTED}."
+        ) from error
+    return {"JPEG": ".jpg", "TIFF": ".tif", "HEIF": ".heic"}.get(name, f".{name.lower()}")
+
+
+def pixel_digest(image: RGBImage) -> str:
+    """Return the SHA-256 of the size and pixels, the same for any lossless copy of a picture."""
+    digest = hashlib.sha256(f"{image.shape[1]}x{image.shape[0]}".encode())
+    digest.update(np.ascontiguousarray(image).data)
+    return digest.hexdigest()
+
+
+def difference_hash(image: RGBImage) -> int:
+    """Return a 64-bit hash that differs in few bits between near-identical pictures.
+
+    The horizontal difference hash: 9 x 8 grey, each bit tells whether brightness rises to the
+    right (N. Krawetz, "Kind of Like That", The Hacker Factor Blog, 2013).
+    """
+    grey = Image.fromarray(image).convert("L").resize((9, 8), Image.Resampling.BILINEAR)
+    pixels = np.asarray(grey, dtype=np.int16)  # (8, 9)
+    bits = (pixels[:, 1:] > pixels[:, :-1]).ravel()  # (64,)
+    return int.from_bytes(np.packbits(bits).tobytes(), "big")
+
+
+def _check_bytes(content: bytes, limits: ImageLimits) -> None:
+    if not content:
+        raise InvalidImage(f"The file is empty; accepted: {ACCEPTED}.")
+    if len(content) > limits.max_bytes:
+        raise InvalidImage(
+            f"The file has {len(content):,} bytes; the limit is {limits.max_bytes:,}. "
+            "Resize the image and try again."
+        )
+
+
+def _check_pixels(image: Image.Image, limits: ImageLimits) -> None:
+    width, height = image.size
+    if width * height > limits.max_pixels:
+        raise InvalidImage(
+            f"Image is {width} x {height} px; the limit is {limits.max_pixels:,} pixels. "
+            "Resize it and try again."
+        )
+    if min(width, height) < limits.min_side_px:
+        raise InvalidImage(
+            f"Image is {width} x {height} px; each side must be at least "
+            f"{limits.min_side_px} px. Use a larger picture."
+        )
+
+
+def _to_rgb(image: Image.Image) -> Image.Image:
+    if image.mode == "RGB":
+        return image
+    if image.mode.startswith("I") or image.mode == "F":
+        return _deep_grey_to_rgb(image)
+    if image.has_transparency_data:
+        foreground = image.convert("RGBA")
+        white = Image.new("RGBA", foreground.size, (255, 255, 255, 255))
+        return Image.alpha_composite(white, foreground).convert("RGB")
+    return image.convert("RGB")
+
+
+def _deep_grey_to_rgb(image: Image.Image) -> Image.Image:
+    """Return 16-bit, 32-bit or float grey as RGB; ``convert`` would clip instead of scale."""
+    values = np.nan_to_num(np.asarray(image, dtype=np.float64))
+    if image.mode == "F" and values.max(initial=0.0) <= 1.0:
+        values = values * 255.0
+    elif image.mode != "F" and (image.mode != "I" or values.max(initial=0.0) > 255.0):
+        values = values / 257.0  # 65535 -> 255
+    return Image.fromarray(np.clip(np.rint(values), 0, 255).astype(np.uint8)).convert("RGB")
+
+
+def _describe(content: bytes) -> str:
+    start = content[:16].decode("latin-1")
+    printable = "".join(c if c.isprintable() and c.isascii() else "." for c in start)
+    return f"{len(content):,} bytes beginning with {printable!r}"

@@ -1,0 +1,1 @@
+"""The shipped model: ``model.onnx`` and ``manifest.json``, read-only."""

@@ -1,0 +1,31 @@
+"""Errors of the models package.
+
+ModelError
+├── VersionNotFound   (LookupError)  no version of that name, or none at all
+├── InvalidVersion    (ValueError)   a version's files are damaged or do not match its manifest
+└── VersionInUse      (RuntimeError) the active version cannot be deleted
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+
+class ModelError(Exception):
+    """Base of every error that this package raises on purpose."""
+
+
+class VersionNotFound(ModelError, LookupError):
+    """No published version has that name."""
+
+    def __init__(self, version: str, root: Path, available: Sequence[str]) -> None:
+        known = f"available: {', '.join(available)}" if available else "none is published"
+        super().__init__(f"No model version {version!r} in {root}; {known}.")
+        self.version = version
+
+
+class InvalidVersion(ModelError, ValueError):
+    """A version's files are damaged or do not match its manifest."""
+
+
+class VersionInUse(ModelError, RuntimeError):
+    """The active version, or the shipped baseline, cannot be deleted."""

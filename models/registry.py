@@ -1,0 +1,272 @@
+"""Published versions on disk: publish, get, list, activate, roll back, delete.
+
+Layout under the root::
+
+    versions/v0002/model.onnx      and whatever else training publishes
+    versions/v0002/manifest.json   written last: without it the version does not exist
+    active.json                    the choice of the app, with the choices before it
+
+The registry reads the state directory first and falls back to the baseline that ships with the
+code, so a fresh clone predicts at once. Numbers go on from the highest of both.
+"""
+
+import hashlib
+import json
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.resources import files
+from pathlib import Path
+from typing import Final
+
+from models.errors import InvalidVersion, VersionInUse, VersionNotFound
+from models.manifest import MANIFEST_NAME, MODEL_NAME, ModelManifest
+
+_VERSION: Final = re.compile(r"^v(\d{4,})$")
+_HISTORY_LENGTH: Final = 100
+
+
+@dataclass(frozen=True)
+class ModelVersion:
+    """A published version: its manifest and the folder that holds its files."""
+
+    manifest: ModelManifest
+    folder: Path
+
+    @property
+    def version(self) -> str:
+        """The version's name, such as ``v0001``."""
+        return self.manifest.version
+
+    @property
+    def model_path(self) -> Path:
+        """The ONNX file."""
+        return self.folder / MODEL_NAME
+
+    def verify(self) -> None:
+        """Check the ONNX file against the checksum in the manifest.
+
+        Raises:
+            InvalidVersion: it is missing or differs.
+        """
+        try:
+            digest = hashlib.sha256(self.model_path.read_bytes()).hexdigest()
+        except OSError as error:
+            raise InvalidVersion(f"{self.model_path} cannot be read: {error}") from error
+        if digest != self.manifest.sha256:
+            raise InvalidVersion(
+                f"{self.model_path} has SHA-256 {digest}; its manifest says {self.manifest.sha256}."
+            )
+
+
+class ModelRegistry:
+    """The versions under ``root`` and the read-only baseline.
+
+    Args:
+        root: folder of the registry; made at the first write.
+        baseline: folder of the shipped version, or None for none.
+    """
+
+    def __init__(self, root: Path, baseline: Path | None = None) -> None:
+        self._root = root
+        self._versions = root / "versions"
+        self._pointer = root / "active.json"
+        self._baseline = baseline
+
+    def list(self) -> "list[ModelVersion]":
+        """Return every published version, oldest first; damaged manifests are left out."""
+        found: dict[str, ModelVersion] = {}
+        for folder in self._folders():
+            try:
+                manifest = ModelManifest.read(folder / MANIFEST_NAME)
+            except InvalidVersion:
+                continue
+            found.setdefault(manifest.version, ModelVersion(manifest, folder))
+        return sorted(found.values(), key=lambda version: _number(version.version))
+
+    def get(self, version: str) -> ModelVersion:
+        """Return the version of that name.
+
+        Raises:
+            VersionNotFound: no such version is published.
+            InvalidVersion: its manifest is damaged.
+        """
+        folder = self._versions / version
+        if _VERSION.match(version) and (folder / MANIFEST_NAME).is_file():
+            return ModelVersion(ModelManifest.read(folder / MANIFEST_NAME), folder)
+        if self._baseline and (self._baseline / MANIFEST_NAME).is_file():
+            manifest = ModelManifest.read(self._baseline / MANIFEST_NAME)
+            if manifest.version == version:
+                return ModelVersion(manifest, self._baseline)
+        raise VersionNotFound(version, self._root, [v.version for v in self.list()])
+
+    def active(self) -> ModelVersion:
+        """Return the chosen version; where none was chosen, the baseline, else the newest.
+
+        Raises:
+            VersionNotFound: nothing is published at all, or the chosen one is gone.
+        """
+        chosen = self._choices()
+        if chosen:
+            return self.get(chosen[-1])
+        versions = self.list()
+        if not versions:
+            raise VersionNotFound("active", self._root, [])
+        return next((v for v in versions if v.folder == self._baseline), versions[-1])
+
+    def publish(
+        self,
+        make_model: Callable[[str], bytes],
+        make_manifest: Callable[[str, bytes], ModelManifest],
+        attachments: Mapping[str, bytes] | None = None,
+    ) -> ModelVersion:
+        """Publish the next version; it exists only once its manifest is in place.
+
+        Args:
+            make_model: given the version's name, returns the ONNX file (the name is inside it).
+            make_manifest: given the name and the ONNX bytes, returns the manifest.
+            attachments: further files of the version, by name.
+
+        Returns:
+            The published version.
+
+        Raises:
+            InvalidVersion: the manifest does not fit the name or the bytes.
+        """
+        folder = self._reserve()
+        try:
+            model = make_model(folder.name)
+            manifest = make_manifest(folder.name, model)
+            if manifest.version != folder.name:
+                raise InvalidVersion(f"The manifest names {manifest.version!r}, not {folder.name}.")
+            if manifest.sha256 != hashlib.sha256(model).hexdigest():
+                raise InvalidVersion(f"The manifest of {folder.name} has another checksum.")
+            for name, content in {**(attachments or {}), MODEL_NAME: model}.items():
+                write_atomically(folder / name, content)
+            write_atomically(folder / MANIFEST_NAME, manifest.to_json().encode())
+        except BaseException:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+        return ModelVersion(manifest, folder)
+
+    def activate(self, version: str) -> ModelVersion:
+        """Make the version the chosen one, and return it.
+
+        Raises:
+            VersionNotFound: no such version is published.
+            InvalidVersion: its files are damaged.
+        """
+        found = self.get(version)
+        found.verify()
+        history = self._choices() or [self.active().version]
+        if history[-1] != version:
+            history.append(version)
+        self._write_choices(history)
+        return found
+
+    def roll_back(self) -> ModelVersion:
+        """Return to the version that was chosen before the present one.
+
+        Raises:
+            VersionNotFound: there was none before.
+        """
+        history = self._choices()
+        available = {v.version for v in self.list()}
+        earlier = [version for version in history[:-1] if version in available]
+        if not earlier:
+            raise VersionNotFound("previous", self._root, sorted(available))
+        found = self.get(earlier[-1])
+        found.verify()
+        self._write_choices(earlier)
+        return found
+
+    def delete(self, version: str) -> None:
+        """Delete a version's files for good.
+
+        Raises:
+            VersionNotFound: no such version is published.
+            VersionInUse: it is the active version or the shipped baseline.
+        """
+        found = self.get(version)
+        if found.folder == self._baseline:
+            raise VersionInUse(f"{version} is the shipped baseline and cannot be deleted.")
+        if self.active().version == version:
+            raise VersionInUse(
+                f"{version} is the active version; activate another one before deleting it."
+            )
+        # Without a manifest the version does not exist, so a crash half-way leaves no half version.
+        (found.folder / MANIFEST_NAME).unlink()
+        shutil.rmtree(found.folder)
+
+    def _folders(self) -> "list[Path]":
+        folders: list[Path] = []
+        if self._versions.is_dir():
+            folders = [f for f in sorted(self._versions.iterdir()) if _VERSION.match(f.name)]
+        return [*folders, self._baseline] if self._baseline else folders
+
+    def _reserve(self) -> Path:
+        """Make the next version's folder; ``mkdir`` is what two publishers cannot both win."""
+        self._versions.mkdir(parents=True, exist_ok=True)
+        taken = [_number(f.name) for f in self._folders() if _VERSION.match(f.name)]
+        taken += [_number(v.version) for v in self.list()]
+        number = max(taken, default=0) + 1
+        while True:
+            folder = self._versions / f"v{number:04d}"
+            try:
+                folder.mkdir()
+            except FileExistsError:
+                number += 1
+            else:
+                return folder
+
+    def _choices(self) -> "list[str]":
+        """Return the chosen versions, the present one last; empty where none was ever chosen."""
+        try:
+            return [str(v) for v in json.loads(self._pointer.read_bytes())["history"]]
+        except FileNotFoundError:
+            return []
+        except (ValueError, KeyError, TypeError) as error:
+            raise InvalidVersion(f"{self._pointer} is damaged: {error}") from error
+
+    def _write_choices(self, history: "list[str]") -> None:
+        self._root.mkdir(parents=True, exist_ok=True)
+        content = {
+            "version": history[-1],
+            "activated_at": datetime.now(UTC).isoformat(),
+            "history": history[-_HISTORY_LENGTH:],
+        }
+        write_atomically(self._pointer, (json.dumps(content, indent=2) + "\n").encode())
+
+
+def baseline_folder() -> Path:
+    """Return the folder of the model that ships with the code, in a checkout or a wheel."""
+    return Path(str(files("models.baseline")))
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Write the file so that it is there whole or not at all, even after a power cut."""
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(name, 0o644)
+        os.replace(name, path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def _number(version: str) -> int:
+    match = _VERSION.match(version)
+    return int(match.group(1)) if match else 0
