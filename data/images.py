@@ -13,7 +13,7 @@ from typing import Final, TypeAlias
 import numpy as np
 import pillow_heif
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from data.errors import InvalidImage
 
@@ -93,7 +93,7 @@ def decode_image(
                 return np.asarray(_to_rgb(upright), dtype=np.uint8)
         except InvalidImage:
             raise
-        except Image.UnidentifiedImageError as error:
+        except UnidentifiedImageError as error:
             raise InvalidImage(
                 f"The file is not a picture that can be read ({_describe(content)}); "
                 f"accepted: {ACCEPTED}. Save it as one of these and try again."
@@ -162,7 +162,7 @@ def file_suffix(content: bytes) -> str:
     try:
         with Image.open(io.BytesIO(content), formats=FORMATS) as image:
             name = image.format or ""
-    except (Image.UnidentifiedImageError, *_DECODER_ERRORS) as error:
+    except (UnidentifiedImageError, *_DECODER_ERRORS) as error:
         raise InvalidImage(
             f"The file is not a picture that can be read; accepted: {ACCEPTED}."
         ) from error

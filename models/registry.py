@@ -77,7 +77,7 @@ class ModelRegistry:
         self._pointer = root / "active.json"
         self._baseline = baseline
 
-    def list(self) -> "list[ModelVersion]":
+    def list(self) -> tuple[ModelVersion, ...]:
         """Return every published version, oldest first; damaged manifests are left out."""
         found: dict[str, ModelVersion] = {}
         for folder in self._folders():
@@ -86,7 +86,7 @@ class ModelRegistry:
             except InvalidVersion:
                 continue
             found.setdefault(manifest.version, ModelVersion(manifest, folder))
-        return sorted(found.values(), key=lambda version: _number(version.version))
+        return tuple(sorted(found.values(), key=lambda version: _number(version.version)))
 
     def get(self, version: str) -> ModelVersion:
         """Return the version of that name.
@@ -162,10 +162,8 @@ class ModelRegistry:
         """
         found = self.get(version)
         found.verify()
-        history = self._choices() or [self.active().version]
-        if history[-1] != version:
-            history.append(version)
-        self._write_choices(history)
+        history = self._choices() or (self.active().version,)
+        self._write_choices(history if history[-1] == version else (*history, version))
         return found
 
     def roll_back(self) -> ModelVersion:
@@ -176,7 +174,7 @@ class ModelRegistry:
         """
         history = self._choices()
         available = {v.version for v in self.list()}
-        earlier = [version for version in history[:-1] if version in available]
+        earlier = tuple(version for version in history[:-1] if version in available)
         if not earlier:
             raise VersionNotFound("previous", self._root, sorted(available))
         found = self.get(earlier[-1])
@@ -202,11 +200,10 @@ class ModelRegistry:
         (found.folder / MANIFEST_NAME).unlink()
         shutil.rmtree(found.folder)
 
-    def _folders(self) -> "list[Path]":
-        folders: list[Path] = []
-        if self._versions.is_dir():
-            folders = [f for f in sorted(self._versions.iterdir()) if _VERSION.match(f.name)]
-        return [*folders, self._baseline] if self._baseline else folders
+    def _folders(self) -> tuple[Path, ...]:
+        published = sorted(self._versions.iterdir()) if self._versions.is_dir() else ()
+        baseline = (self._baseline,) if self._baseline else ()
+        return (*(folder for folder in published if _VERSION.match(folder.name)), *baseline)
 
     def _reserve(self) -> Path:
         """Make the next version's folder; ``mkdir`` is what two publishers cannot both win."""
@@ -223,16 +220,16 @@ class ModelRegistry:
             else:
                 return folder
 
-    def _choices(self) -> "list[str]":
+    def _choices(self) -> tuple[str, ...]:
         """Return the chosen versions, the present one last; empty where none was ever chosen."""
         try:
-            return [str(v) for v in json.loads(self._pointer.read_bytes())["history"]]
+            return tuple(str(v) for v in json.loads(self._pointer.read_bytes())["history"])
         except FileNotFoundError:
-            return []
+            return ()
         except (ValueError, KeyError, TypeError) as error:
             raise InvalidVersion(f"{self._pointer} is damaged: {error}") from error
 
-    def _write_choices(self, history: "list[str]") -> None:
+    def _write_choices(self, history: tuple[str, ...]) -> None:
         self._root.mkdir(parents=True, exist_ok=True)
         content = {
             "version": history[-1],

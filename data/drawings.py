@@ -1,0 +1,344 @@
+"""Drawn fruit: one shaded picture per base class, made from numbers alone.
+
+The page offers them as examples and the tests need pictures whose content is known, and neither
+may ship photographs. Every fruit, stem and root is a solid of revolution around a bent spine,
+wrapped in a painted skin and lit by one lamp, because that looks filmed where flat shapes do not.
+This module reads no file and knows nothing of models.
+
+Symbols: R rows of a skin (along the spine, stem end first), C columns (around the visible half),
+P pixels that a solid covers.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageFilter
+
+from data.errors import InvalidLabel
+
+Floats = NDArray[np.float32]
+RGB = tuple[int, int, int]
+
+SUPERSAMPLE: Final = 3
+FILL: Final = 0.91  # of the frame, as in Fruits-360
+SKIN_SIDE: Final = 384
+BACKGROUND: Final = (252, 252, 251)
+# The picture's axes: x right, y down, z towards the viewer. Chosen by eye: a lamp up on the left.
+LIGHT: Final = np.array((-0.36, -0.52, 0.775), np.float32)
+HALFWAY: Final = np.array((-0.191, -0.276, 0.942), np.float32)  # between LIGHT and the viewer
+
+
+@dataclass(frozen=True, eq=False)
+class Solid:
+    """A solid of revolution around a circular arc.
+
+    Lengths are in units of the fruit, whose own body is about 2 long.
+
+    Attributes:
+        radii: radius at equal steps along the spine, before the ends are rounded off.
+        skin: float32 (R, C, 3), RGB, 0..255.
+        relief: float32 (R, C), height of bumps, 0 for smooth.
+        half_length: half of the spine's length.
+        centre: the spine's middle, (x, y).
+        angle: clockwise turn from "stem end up", radians.
+        bend: curvature of the spine; positive bends both ends to the right.
+        dimple: how far both ends sink in at the spine, as a share of the half length.
+        gloss: strength of the highlight, 0..1.
+        sharpness: how small the highlight is.
+    """
+
+    radii: tuple[float, ...]
+    skin: Floats
+    relief: Floats | None = None
+    half_length: float = 1.0
+    centre: tuple[float, float] = (0.0, 0.0)
+    angle: float = 0.0
+    bend: float = 0.0
+    dimple: float = 0.0
+    gloss: float = 0.3
+    sharpness: float = 40.0
+
+    @property
+    def curvature(self) -> float:
+        return self.bend or 0.01  # nearly straight, so that one formula serves all
+
+    def shape(self, steps: int = 1024) -> Floats:
+        """Return the radius before rounding, (steps,), smooth between the given radii."""
+        knots = np.interp(
+            np.linspace(0, len(self.radii) - 1, steps), range(len(self.radii)), self.radii
+        )
+        width = steps // (2 * len(self.radii))
+        kernel = np.hanning(2 * width + 1)
+        padded = np.pad(knots, width, mode="reflect", reflect_type="odd")
+        return np.convolve(padded, kernel / kernel.sum(), "valid").astype(np.float32)
+
+    def outline(self) -> Floats:
+        """Return points around the silhouette, (M, 2), in the fruit's coordinates."""
+        s = -np.cos(np.linspace(0, np.pi, 64))
+        across = self.shape(1024)[((s + 1) * 511.5).astype(int)] * np.sqrt(1 - s * s)
+        across, turn = np.r_[across, -across], np.r_[s, s] * self.half_length * self.curvature
+        reach = 1 / self.curvature - across
+        points = np.stack((1 / self.curvature - reach * np.cos(turn), reach * np.sin(turn)), 1)
+        return (points @ _rotation(self.angle).T + self.centre).astype(np.float32)
+
+
+def _rotation(angle: float) -> Floats:
+    c, s = np.cos(angle), np.sin(angle)
+    return np.array(((c, -s), (s, c)), np.float32)
+
+
+def _render(
+    solid: Solid, canvas: NDArray[np.uint8], angle: float, scale: float, origin: Floats
+) -> None:
+    """Paint the solid over the canvas, uint8 (H, W, 4), RGBA."""
+    corners = solid.outline() @ _rotation(angle).T * scale + origin
+    (x0, y0), (x1, y1) = (
+        np.maximum(corners.min(0) - 2, 0).astype(int),
+        (corners.max(0) + 3).astype(int),
+    )
+    window = canvas[y0:y1, x0:x1]
+    xs = np.arange(x0, x0 + window.shape[1], dtype=np.float32)[None, :]
+    ys = np.arange(y0, y0 + window.shape[0], dtype=np.float32)[:, None]
+
+    # Picture -> the solid's own axes -> along and across its spine.
+    to_picture = _rotation(angle) @ _rotation(solid.angle)
+    middle = _rotation(angle) @ np.array(solid.centre, np.float32) * scale + origin
+    dx, dy = (xs - middle[0]) / scale, (ys - middle[1]) / scale
+    bend = solid.curvature
+    from_pivot = 1 / bend - (dx * to_picture[0, 0] + dy * to_picture[1, 0])
+    y = dx * to_picture[0, 1] + dy * to_picture[1, 1]
+    across = 1 / bend - np.hypot(from_pivot, y)
+    turn = np.arctan2(y, from_pivot)
+    s = turn / (bend * solid.half_length)
+    sink = 0.0
+    if solid.dimple:
+        sink = solid.dimple * np.exp(-((across / 0.3) ** 2))
+        s = s * (1 + sink)
+    shape = solid.shape()
+    step = np.clip((s + 1) * 511.5, 0, 1023).astype(np.int32)
+    rounding = np.sqrt(np.maximum(1 - s * s, 1e-4))
+    inside = (np.abs(s) < 1) & (np.abs(across) < shape[step] * rounding)
+    s, across, turn, step, rounding = (a[inside] for a in (s, across, turn, step, rounding))  # (P,)
+
+    # The normal of x*x + z*z = radius(s)**2.
+    u = across / (shape[step] * rounding)
+    slope = (
+        np.gradient(shape, 2 / 1023)[step] * rounding - s * shape[step] / rounding
+    ) / solid.half_length
+    rows, columns = solid.skin.shape[:2]
+    row = ((s + 1) * (rows / 2 - 0.5)).astype(np.int32)
+    cell = row * columns + ((np.arcsin(u) / np.pi + 0.5) * (columns - 1)).astype(np.int32)
+    n_across, n_along, n_z = u, -slope, np.sqrt(1 - u * u)
+    if solid.relief is not None:
+        down, right = np.gradient(solid.relief)
+        n_along = n_along - down.ravel()[cell]
+        n_across = n_across - right.ravel()[cell]
+    x = n_across * np.cos(turn) + n_along * np.sin(turn)
+    y = n_along * np.cos(turn) - n_across * np.sin(turn)
+    normal = np.stack(
+        (
+            to_picture[0, 0] * x + to_picture[0, 1] * y,
+            to_picture[1, 0] * x + to_picture[1, 1] * y,
+            n_z,
+        )
+    )
+    normal /= np.sqrt((normal * normal).sum(0))
+    light = 0.34 + 0.72 * np.maximum(LIGHT @ normal, 0) + 0.1 * normal[2]
+    shine = 255 * solid.gloss * np.exp(solid.sharpness * (HALFWAY @ normal - 1))
+    colour = solid.skin.reshape(-1, 3)[cell] * light[:, None] + shine[:, None]
+    window[inside, :3] = np.minimum(colour, 255).astype(np.uint8)
+    window[inside, 3] = 255
+
+
+# --- painting a skin ---------------------------------------------------------------------------
+
+_STEPS: Final = np.linspace(-1, 1, SKIN_SIDE, dtype=np.float32)
+_PHI, _S = np.meshgrid(_STEPS * np.pi / 2, _STEPS)  # (R, C): angle around, -1 at the stem end
+
+
+def _noise(rng: np.random.Generator, along: int, around: int) -> Floats:
+    """Return smooth noise with that many cells, (R, C), about -1..1."""
+    cells = Image.fromarray(rng.uniform(-1, 1, (along, around)).astype(np.float32))
+    return np.asarray(cells.resize((SKIN_SIDE, SKIN_SIDE), Image.Resampling.BICUBIC))
+
+
+def _ramp(value: Floats, start: float, end: float) -> Floats:
+    """Return 0 at ``start``, 1 at ``end`` and a straight line between, as a smooth step."""
+    t = np.clip((value - start) / (end - start), 0, 1)
+    return t * t * (3 - 2 * t)
+
+
+def _spot(s: float, phi: float, size: float) -> Floats:
+    """Return a soft round spot, (R, C), 1 at its middle."""
+    return np.exp(-(((_S - s) ** 2 + (_PHI - phi) ** 2) / size**2))
+
+
+def _plain(colour: RGB, side: int = SKIN_SIDE) -> Floats:
+    return np.full((side, side, 3), colour, np.float32)
+
+
+def _mix(skin: Floats, colour: RGB, share: Floats) -> Floats:
+    return skin + (np.array(colour, np.float32) - skin) * np.clip(share, 0, 1)[..., None]
+
+
+# --- the fruit: each function returns its solids, the furthest first -----------------------------
+
+
+def _apple(rng: np.random.Generator) -> list[Solid]:
+    streaks = 0.6 * _noise(rng, 5, 60) + 0.5 * _noise(rng, 3, 9)
+    skin = _mix(_plain((196, 32, 36)), (232, 150, 70), _ramp(streaks, 0.0, 1.1))
+    skin = _mix(skin, (140, 14, 26), _ramp(-streaks, 0.1, 1.0))
+    skin = _mix(skin, (246, 205, 130), 0.7 * _ramp(_noise(rng, 60, 60), 0.75, 1.0))
+    ends = _ramp(-_S + 0.06 * streaks, 0.7, 0.98) + 0.6 * _ramp(_S, 0.85, 1.0)
+    skin = _mix(skin, (205, 190, 80), ends)
+    cavity = np.exp(-(((_S + 0.97) / 0.09) ** 2) - (_PHI / 0.9) ** 2)
+    skin = _mix(skin, (84, 62, 26), cavity)
+    stem = _plain((104, 74, 42), 16)
+    return [
+        Solid((0.75, 1.06, 1.12, 1.0, 0.72), skin, dimple=0.09, gloss=0.45, sharpness=45),
+        Solid((0.05, 0.035, 0.05), stem, None, 0.2, (0.05, -1.0), 0.2, 1.5, gloss=0.1),
+    ]
+
+
+def _avocado(rng: np.random.Generator) -> list[Solid]:
+    pebbles = _noise(rng, 64, 56)
+    skin = _mix(_plain((66, 82, 32)), (104, 118, 48), _ramp(pebbles, 0.0, 1.0))
+    skin = _mix(skin, (34, 40, 22), 0.8 * _ramp(_noise(rng, 40, 40), 0.45, 0.9))
+    skin = _mix(skin, (112, 124, 44), 0.5 * _ramp(-_S, 0.4, 1.0))
+    body = Solid((0.45, 0.46, 0.6, 0.78, 0.84, 0.8), skin, 1.2 * pebbles, gloss=0.3, sharpness=22)
+    return [body, Solid((0.09, 0.09), _plain((120, 92, 52), 16), None, 0.06, (0, -1.0), gloss=0.0)]
+
+
+def _banana(rng: np.random.Generator) -> list[Solid]:
+    skin = _mix(_plain((246, 200, 44)), (222, 166, 30), _ramp(_noise(rng, 6, 5), 0.0, 1.0))
+    ridge = np.exp(-(((_PHI - 0.35) / 0.07) ** 2)) + np.exp(-(((_PHI + 0.75) / 0.07) ** 2))
+    skin = _mix(skin, (196, 140, 24), 0.45 * ridge)
+    skin = _mix(skin, (178, 172, 60), 0.8 * _ramp(np.abs(_S), 0.72, 0.92))
+    skin = _mix(skin, (104, 62, 24), 0.85 * _ramp(_noise(rng, 70, 26), 0.7, 0.95))
+    skin = _mix(skin, (70, 50, 30), _ramp(_S, 0.93, 0.97) + _ramp(-_S, 0.93, 0.98))
+    radii = (0.22, 0.085, 0.1, 0.25, 0.29, 0.3, 0.3, 0.3, 0.28, 0.22, 0.18)
+    return [Solid(radii, skin, 3.0 * ridge, 1.3, bend=0.62, gloss=0.18, sharpness=16)]
+
+
+def _cucumber(rng: np.random.Generator) -> list[Solid]:
+    stripes = _noise(rng, 3, 16)
+    skin = _mix(_plain((34, 84, 36)), (104, 146, 66), 0.7 * _ramp(stripes, 0.1, 0.9))
+    skin = _mix(skin, (20, 52, 26), _ramp(_noise(rng, 40, 20), 0.1, 0.9))
+    warts = _ramp(_noise(rng, 64, 20), 0.6, 0.95)
+    skin = _mix(skin, (156, 182, 110), 0.6 * warts)
+    skin = _mix(skin, (140, 164, 70), 0.7 * _ramp(_S, 0.75, 1.0))
+    radii = (0.24, 0.2, 0.2, 0.21, 0.21, 0.2, 0.25)
+    body = Solid(radii, skin, 2.0 * warts + 2 * stripes, bend=0.16, gloss=0.25, sharpness=25)
+    stem = _plain((96, 122, 60), 16)
+    return [Solid((0.05, 0.035, 0.04), stem, None, 0.1, (0.07, -1.04), 0.1), body]
+
+
+def _eggplant(rng: np.random.Generator) -> list[Solid]:
+    skin = _mix(_plain((58, 26, 56)), (92, 40, 76), _ramp(_noise(rng, 3, 14), 0.0, 1.2))
+    lobes = -0.74 + 0.13 * np.abs(np.sin(2.5 * _PHI + 0.4)) ** 0.7 + 0.02 * _noise(rng, 4, 30)
+    skin = _mix(skin, (150, 120, 120), 0.6 * _ramp(lobes + 0.05 - _S, 0, 0.03))
+    calyx = _ramp(lobes - _S, 0.0, 0.02)
+    green = _mix(_plain((98, 124, 58)), (66, 88, 40), _ramp(_noise(rng, 8, 40), -0.5, 1.0))
+    skin = skin + (green - skin) * calyx[..., None]
+    radii = (0.3, 0.34, 0.36, 0.42, 0.52, 0.58, 0.58)
+    stem = _mix(_plain((104, 128, 62)), (70, 88, 44), _ramp(_noise(rng, 4, 20), 0.0, 1.0))
+    return [
+        Solid(radii, skin, 10 * calyx, bend=0.3, gloss=0.7, sharpness=60),
+        Solid((0.1, 0.08, 0.08, 0.12), stem, None, 0.2, (0.18, -1.08), 0.25, 1.0, gloss=0.1),
+    ]
+
+
+def _mango(rng: np.random.Generator) -> list[Solid]:
+    clouds = 0.4 * _noise(rng, 5, 5)
+    skin = _mix(_plain((242, 178, 48)), (120, 150, 50), _ramp(_S + 0.5 * _PHI + clouds, 0.3, 1.4))
+    skin = _mix(skin, (206, 62, 40), 0.9 * _ramp(-_S - 0.5 * _PHI + clouds, 0.0, 1.1))
+    skin = _mix(skin, (250, 220, 130), 0.5 * _ramp(_noise(rng, 70, 60), 0.7, 1.0))
+    skin = _mix(skin, (90, 54, 30), 0.6 * _ramp(_noise(rng, 36, 30), 0.86, 1.0))
+    body = Solid((0.62, 0.76, 0.8, 0.74, 0.56), skin, bend=0.35, gloss=0.28, sharpness=16)
+    return [Solid((0.05, 0.05), _plain((90, 66, 40), 16), None, 0.08, (0.17, -0.98), 0.3), body]
+
+
+def _onion(rng: np.random.Generator) -> list[Solid]:
+    veins = 0.7 * _noise(rng, 2, 44) + 0.5 * _noise(rng, 3, 10)
+    skin = _mix(_plain((158, 58, 78)), (212, 130, 130), 0.8 * _ramp(veins, 0.0, 1.0))
+    skin = _mix(skin, (104, 28, 56), 0.9 * _ramp(-veins, 0.1, 1.0))
+    skin = _mix(skin, (196, 140, 96), _ramp(-_S + 0.1 * veins, 0.52, 0.8) + _ramp(_S, 0.93, 1.0))
+    dry = _plain((190, 142, 92), 16)
+    roots = [
+        Solid((0.012, 0.01), dry, None, 0.13, (0.5 * a, 0.8 + rng.uniform(0, 0.06)), -a, a)
+        for a in rng.uniform(-0.5, 0.5, 16)
+    ]
+    tips = [
+        Solid((0.05, 0.03, 0.015), dry, None, 0.16, (0.3 * a, -1.0), a + np.pi, 3 * a)
+        for a in rng.uniform(-0.6, 0.6, 4)
+    ]
+    radii = (0.12, 0.12, 0.2, 0.66, 0.88, 0.95, 0.92, 0.84, 0.7)
+    body = Solid(radii, skin, 1.5 * veins, 0.9, gloss=0.35, sharpness=30)
+    return [*roots, *tips, body]
+
+
+def _orange(rng: np.random.Generator) -> list[Solid]:
+    pores = _noise(rng, 90, 84)
+    skin = _mix(_plain((246, 136, 16)), (224, 104, 8), _ramp(_noise(rng, 6, 6), -0.2, 1.2))
+    skin = _mix(skin, (206, 92, 6), 0.5 * _ramp(pores, 0.3, 0.9))
+    at = rng.uniform(-0.65, -0.45), rng.uniform(-0.4, 0.4)
+    skin = _mix(skin, (150, 130, 40), 0.9 * _spot(*at, 0.09))
+    skin = _mix(skin, (70, 62, 24), 1.2 * _spot(*at, 0.045))
+    relief = -0.8 * pores - 9 * _spot(*at, 0.16)
+    return [Solid((1.02, 1.03, 1.03, 1.02), skin, relief, gloss=0.3, sharpness=18)]
+
+
+# label -> (painter, usual tilt, how far the seed may turn it), both in radians
+_FRUIT: Final[dict[str, tuple[Callable[[np.random.Generator], list[Solid]], float, float]]] = {
+    "apple": (_apple, 0.0, 0.2),
+    "avocado": (_avocado, -0.2, 0.3),
+    "banana": (_banana, -1.5, 0.25),
+    "cucumber": (_cucumber, 0.25, 0.3),
+    "eggplant": (_eggplant, 0.2, 0.25),
+    "mango": (_mango, 0.2, 0.3),
+    "onion": (_onion, 0.0, 0.2),
+    "orange": (_orange, 0.0, 0.5),
+}
+EXAMPLE_LABELS: Final = tuple(_FRUIT)
+
+
+def draw_fruit(label: str, side_px: int = 256, seed: int = 0) -> Image.Image:
+    """Return a picture of one fruit on a nearly white background, RGB.
+
+    Args:
+        label: one of EXAMPLE_LABELS.
+        side_px: side of the square picture, in pixels.
+        seed: varies turn, size, place, hue and texture; the same seed gives the same pixels.
+
+    Raises:
+        InvalidLabel: there is no drawing for the label.
+    """
+    if label not in _FRUIT:
+        raise InvalidLabel(f"No drawing of {label!r}; available: {', '.join(EXAMPLE_LABELS)}.")
+    rng = np.random.default_rng((seed, EXAMPLE_LABELS.index(label)))
+    paint, tilt, turn = _FRUIT[label]
+    angle = tilt + turn * rng.uniform(-1, 1)
+    fill = FILL * rng.uniform(0.95, 1.02)
+    shift = rng.uniform(-0.015, 0.015, 2)
+    tint = rng.uniform(0.95, 1.05, 3)
+    solids = paint(rng)
+
+    side = side_px * SUPERSAMPLE
+    outline = np.concatenate([solid.outline() for solid in solids]) @ _rotation(angle).T
+    low, high = outline.min(0), outline.max(0)
+    scale = fill * side / float((high - low).max())
+    origin = ((0.5 + shift) * side - (low + high) / 2 * scale).astype(np.float32)
+    canvas = np.zeros((side, side, 4), np.uint8)
+    for solid in solids:
+        solid.skin[:] *= tint
+        _render(solid, canvas, angle, scale, origin)
+    fruit = Image.fromarray(canvas).reduce(SUPERSAMPLE)
+    picture = Image.new("RGB", fruit.size, BACKGROUND)
+    shadow = fruit.getchannel("A").filter(ImageFilter.GaussianBlur(side_px * 0.025))
+    offset = round(side_px * 0.015), round(side_px * 0.025)
+    picture.paste((150, 150, 156), offset, shadow.point(lambda a: a * 0.6))
+    picture.paste(fruit, mask=fruit)
+    return picture

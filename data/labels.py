@@ -1,0 +1,52 @@
+"""Class names: what a user may call a class, and the name for pictures of no class."""
+
+import re
+import unicodedata
+from typing import Final
+
+from data.errors import InvalidLabel
+
+NONE_OF_THESE: Final = "none_of_these"
+BASE_LABELS: Final = (
+    "apple",
+    "avocado",
+    "banana",
+    "cucumber",
+    "eggplant",
+    "mango",
+    "onion",
+    "orange",
+)
+MAX_LABEL_LENGTH: Final = 40
+
+
+def normalise_label(name: str) -> str:
+    """Return the class name as it is stored: NFC, lower case, single spaces.
+
+    Letters and digits of any script, combining marks, spaces, ``-``, ``_`` and ``'`` are accepted.
+
+    Args:
+        name: what a user or a folder calls the class.
+
+    Raises:
+        InvalidLabel: empty, longer than 40 characters, or with another character.
+    """
+    label = re.sub(r"\s+", " ", unicodedata.normalize("NFC", name).strip()).casefold()
+    if label.replace(" ", "_").replace("-", "_") == NONE_OF_THESE:
+        return NONE_OF_THESE
+    if not label:
+        raise InvalidLabel("The class name is empty; use 1 to 40 letters or digits.")
+    if len(label) > MAX_LABEL_LENGTH:
+        raise InvalidLabel(
+            f"The class name has {len(label)} characters; the limit is {MAX_LABEL_LENGTH}. "
+            "Choose a shorter one."
+        )
+    for character in label:
+        if unicodedata.category(character)[0] not in "LMN" and character not in " -_'":
+            raise InvalidLabel(
+                f"The class name {label!r} holds {character!r} (U+{ord(character):04X}); letters, "
+                "digits, spaces, '-', '_' and \"'\" are accepted."
+            )
+    if not any(unicodedata.category(c)[0] in "LN" for c in label):
+        raise InvalidLabel(f"The class name {label!r} holds no letter or digit; add one.")
+    return label

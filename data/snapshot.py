@@ -1,0 +1,107 @@
+"""A snapshot: the immutable list of images that a model version is trained and judged on."""
+
+import hashlib
+import json
+import os
+import tempfile
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from data.errors import InvalidSnapshot
+from data.splits import Split
+
+_FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotImage:
+    """One image: where it is, what it shows and which part it plays.
+
+    Attributes:
+        path: relative to the snapshot's root, with forward slashes.
+        label: the class, or ``none_of_these``.
+        digest: SHA-256 of the file.
+        split: never changes for a digest.
+        source: the data set it came from.
+        variety: the publisher's folder, for reports; may be empty.
+    """
+
+    path: str
+    label: str
+    digest: str
+    split: Split
+    source: str
+    variety: str
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """Images in the order of their digests, under one root folder."""
+
+    root: Path
+    images: tuple[SnapshotImage, ...]
+
+    @classmethod
+    def of(cls, root: Path, images: Iterable[SnapshotImage]) -> "Snapshot":
+        """Return a snapshot of the images, in the order of their digests."""
+        return cls(root, tuple(sorted(images, key=lambda image: image.digest)))
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of what the snapshot says, wherever its root is."""
+        lines = (f"{i.digest} {i.split} {i.label} {i.source}\n" for i in self.images)
+        return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+    def select(
+        self, *, split: Split | None = None, source: str | None = None
+    ) -> tuple[SnapshotImage, ...]:
+        """Return the images of that split and source, None meaning any."""
+        return tuple(
+            image
+            for image in self.images
+            if (split is None or image.split == split)
+            and (source is None or image.source == source)
+        )
+
+    def counts(self) -> Counter[tuple[str, str, Split]]:
+        """Return how many images there are by source, label and split."""
+        return Counter((image.source, image.label, image.split) for image in self.images)
+
+    def save(self, path: Path) -> None:
+        """Write the snapshot as JSON; the file is there whole or not at all."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        content = {
+            "format": _FORMAT,
+            "digest": self.digest,
+            "root": str(self.root.resolve()),
+            "images": [asdict(image) for image in self.images],
+        }
+        with tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False) as file:
+            json.dump(content, file, indent=0)
+        os.replace(file.name, path)
+
+    @classmethod
+    def load(cls, path: Path) -> "Snapshot":
+        """Return the snapshot in the file.
+
+        Raises:
+            InvalidSnapshot: it cannot be read, or its content does not match its digest.
+        """
+        try:
+            content = json.loads(path.read_bytes())
+            if content["format"] != _FORMAT:
+                raise ValueError(f"format {content['format']}, expected {_FORMAT}")
+            snapshot = cls(
+                Path(content["root"]),
+                tuple(
+                    SnapshotImage(**{**image, "split": Split(image["split"])})
+                    for image in content["images"]
+                ),
+            )
+            if snapshot.digest != content["digest"]:
+                raise ValueError("the digest does not match the images")
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise InvalidSnapshot(f"{path} is not a snapshot: {error}") from error
+        return snapshot

@@ -1,0 +1,36 @@
+"""Where the running program keeps what it writes, and the folders inside."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+STATE_VARIABLE: Final = "FRUIT_STATE_DIR"
+
+
+def state_dir(environ: Mapping[str, str] = os.environ) -> Path:
+    """Return the folder for all mutable state: ``FRUIT_STATE_DIR``, else ``var`` here.
+
+    Commands call this once at their edge; everything below takes a path.
+    """
+    return Path(environ.get(STATE_VARIABLE) or "var")
+
+
+def store_dir(state: Path) -> Path:
+    """Return the dataset store's folder within the state."""
+    return state / "store"
+
+
+def models_dir(state: Path) -> Path:
+    """Return the model registry's folder within the state."""
+    return state / "models"
+
+
+def downloads_dir(state: Path) -> Path:
+    """Return the folder of downloaded archives within the state."""
+    return state / "downloads"
+
+
+def snapshots_dir(state: Path) -> Path:
+    """Return the folder of snapshots within the state."""
+    return state / "snapshots"
