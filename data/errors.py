@@ -2,6 +2,8 @@
 
 DataError
 ├── InvalidImage      (ValueError)   the bytes are not a picture that we accept
+│   ├── UnsupportedImage             they are of another format, or no picture at all
+│   └── ImageTooLarge                more bytes or pixels than the limits allow
 ├── InvalidLabel      (ValueError)   a class name breaks the rules
 ├── InvalidArchive    (ValueError)   a zip or folder cannot be imported as a whole
 ├── InvalidSnapshot   (ValueError)   a snapshot file is damaged or of another format
@@ -16,6 +18,14 @@ class DataError(Exception):
 
 class InvalidImage(DataError, ValueError):
     """The bytes are not an image within the accepted formats and limits."""
+
+
+class UnsupportedImage(InvalidImage):
+    """The bytes are of another format, or no picture at all."""
+
+
+class ImageTooLarge(InvalidImage):
+    """The image has more bytes or pixels than the limits allow."""
 
 
 class InvalidLabel(DataError, ValueError):

@@ -15,7 +15,7 @@ import pillow_heif
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from data.errors import InvalidImage
+from data.errors import ImageTooLarge, InvalidImage, UnsupportedImage
 
 pillow_heif.register_heif_opener(thumbnails=False)
 
@@ -94,12 +94,12 @@ def decode_image(
         except InvalidImage:
             raise
         except UnidentifiedImageError as error:
-            raise InvalidImage(
+            raise UnsupportedImage(
                 f"The file is not a picture that can be read ({_describe(content)}); "
                 f"accepted: {ACCEPTED}. Save it as one of these and try again."
             ) from error
         except Image.DecompressionBombError as error:
-            raise InvalidImage(
+            raise ImageTooLarge(
                 f"The image has too many pixels; the limit is {limits.max_pixels:,}. "
                 "Resize it and try again."
             ) from error
@@ -163,7 +163,7 @@ def file_suffix(content: bytes) -> str:
         with Image.open(io.BytesIO(content), formats=FORMATS) as image:
             name = image.format or ""
     except (UnidentifiedImageError, *_DECODER_ERRORS) as error:
-        raise InvalidImage(
+        raise UnsupportedImage(
             f"The file is not a picture that can be read; accepted: {ACCEPTED}."
         ) from error
     return {"JPEG": ".jpg", "TIFF": ".tif", "HEIF": ".heic"}.get(name, f".{name.lower()}")
@@ -192,7 +192,7 @@ def _check_bytes(content: bytes, limits: ImageLimits) -> None:
     if not content:
         raise InvalidImage(f"The file is empty; accepted: {ACCEPTED}.")
     if len(content) > limits.max_bytes:
-        raise InvalidImage(
+        raise ImageTooLarge(
             f"The file has {len(content):,} bytes; the limit is {limits.max_bytes:,}. "
             "Resize the image and try again."
         )
@@ -201,7 +201,7 @@ def _check_bytes(content: bytes, limits: ImageLimits) -> None:
 def _check_pixels(image: Image.Image, limits: ImageLimits) -> None:
     width, height = image.size
     if width * height > limits.max_pixels:
-        raise InvalidImage(
+        raise ImageTooLarge(
             f"Image is {width} x {height} px; the limit is {limits.max_pixels:,} pixels. "
             "Resize it and try again."
         )
