@@ -1,0 +1,117 @@
+"""Command line: ``python -m app`` serves; ``python -m app predict PATH...`` answers and ends."""
+
+import argparse
+import json
+import logging
+import os
+import socket
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from app.errors import ServingError
+from app.results import Prediction, Refusal, new_request_id
+from app.settings import Settings
+
+if TYPE_CHECKING:
+    import uvicorn
+    from fastapi import FastAPI
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return the exit status."""
+    options = _parser().parse_args(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    try:
+        settings = Settings.from_environment(os.environ)
+        if options.command == "predict":
+            return predict(settings, options.paths, options.top_k, as_json=options.json)
+        return serve(settings)
+    except ServingError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+
+
+def serve(settings: Settings) -> int:
+    """Serve until interrupted or terminated; requests in flight are finished first."""
+    from app.factory import create_app
+
+    server = make_server(settings, create_app(settings))
+    server.run()
+    return 0 if server.started else 1
+
+
+def make_server(settings: Settings, app: "FastAPI") -> "uvicorn.Server":
+    """Return the server for the app; it prints its address once it answers."""
+    import uvicorn
+
+    class Server(uvicorn.Server):
+        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+            await super().startup(sockets)
+            if self.started:
+                port = self.servers[0].sockets[0].getsockname()[1]
+                host = f"[{settings.host}]" if ":" in settings.host else settings.host
+                print(f"Running on http://{host}:{port}  (REST: /docs, stop: Ctrl-C)", flush=True)
+
+    config = uvicorn.Config(
+        app,
+        host=settings.host,
+        port=settings.port,
+        log_level="warning",
+        access_log=False,
+        timeout_graceful_shutdown=8,
+    )
+    return Server(config)
+
+
+def predict(settings: Settings, paths: Sequence[Path], top_k: int | None, *, as_json: bool) -> int:
+    """Print the answer to each image; the exit status is 1 where one was refused."""
+    from app.factory import create_service
+    from app.uploads import read_images
+
+    logging.getLogger().setLevel(logging.ERROR)
+    service = create_service(settings)
+    try:
+        request_id = new_request_id()
+        files = read_images(paths, settings, request_id)
+        answers = service.predict_many(files, top_k=top_k, request_id=request_id)
+    finally:
+        service.close()
+    print(_as_json(answers) if as_json else _as_table(answers))
+    return 1 if any(isinstance(answer, Refusal) for answer in answers) else 0
+
+
+def _as_json(answers: Sequence[Prediction | Refusal]) -> str:
+    dicts = [answer.to_dict() for answer in answers]
+    return json.dumps(dicts[0] if len(dicts) == 1 else dicts, indent=2, ensure_ascii=False)
+
+
+def _as_table(answers: Sequence[Prediction | Refusal]) -> str:
+    width = max(len(answer.name or "") for answer in answers)
+    lines = []
+    for answer in answers:
+        name = f"{answer.name or '':<{width}}  "
+        if isinstance(answer, Refusal):
+            lines.append(f"{name}refused: {answer.error['message']}")
+            continue
+        others = ", ".join(f"{label} {value:.1%}" for label, value in answer.probabilities[1:4])
+        timing = f"{answer.version}, {answer.timing_ms.total:.1f} ms"
+        first = f"{answer.label} {answer.probability:.1%}"
+        lines.append(f"{name}{first:<18} ({others or 'top 1 only'}; {timing})")
+    return "\n".join(lines)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m app", description=__doc__)
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
+    commands.add_parser("serve", help="serve the page and the REST routes (the default)")
+    command = commands.add_parser("predict", help="name the fruit on images, zips or folders")
+    command.add_argument("paths", nargs="+", type=Path, metavar="PATH")
+    command.add_argument("--json", action="store_true", help="print what POST /api/predict answers")
+    command.add_argument("--top-k", type=int, metavar="K", help="show K classes (default: all)")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

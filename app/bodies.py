@@ -1,0 +1,119 @@
+"""The body of a predict request: read while it arrives, and never more of it than is accepted."""
+
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass
+from typing import Final
+
+from starlette.datastructures import UploadFile
+from starlette.formparsers import MultiPartException, MultiPartParser
+from starlette.requests import Request
+
+from app.errors import BadRequest, PayloadTooLarge, TooManyFiles, UnsupportedContent
+from app.results import ImageFile
+from app.settings import Settings
+
+FIELD: Final = "file"
+
+
+@dataclass(frozen=True, slots=True)
+class PredictBody:
+    """What a request asks for.
+
+    Attributes:
+        files: at least one image.
+        top_k: how many probabilities to return; None for all.
+    """
+
+    files: list[ImageFile]
+    top_k: int | None
+
+
+async def read_body(request: Request, settings: Settings) -> PredictBody:
+    """Return the images and options of a predict request.
+
+    Args:
+        request: multipart with the field ``file`` once or more, or the bare image as the body.
+        settings: its limits on bytes and counts apply.
+
+    Raises:
+        BadRequest: malformed multipart, no image, or a ``top_k`` that is no number from 1.
+        PayloadTooLarge: the body or one of its files.
+        TooManyFiles: more images than one request may hold.
+        UnsupportedContent: the content type is neither of the two forms.
+    """
+    top_k = _parse_top_k(request.query_params.get("top_k"))
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind == "multipart/form-data":
+        return await _read_form(request, settings, top_k)
+    if kind in ("", "application/octet-stream") or kind.startswith("image/"):
+        return await _read_bare_image(request, settings, top_k)
+    raise UnsupportedContent(
+        f"The content type is {kind!r}; accepted: multipart/form-data with the field {FIELD!r}, or "
+        "the image itself as image/* or application/octet-stream."
+    )
+
+
+async def _read_bare_image(request: Request, settings: Settings, top_k: int | None) -> PredictBody:
+    limit_bytes = min(settings.max_file_bytes, settings.max_request_bytes)
+    content = b"".join([chunk async for chunk in _bounded(request, "The image", limit_bytes)])
+    if not content:
+        raise BadRequest(
+            f"The body is empty. Send the image as the body, or in the multipart field {FIELD!r}."
+        )
+    return PredictBody([ImageFile("", content)], top_k)
+
+
+async def _read_form(request: Request, settings: Settings, top_k: int | None) -> PredictBody:
+    stream = _bounded(request, "The request", settings.max_request_bytes)
+    parser = _InMemoryParser(request.headers, stream, max_files=settings.max_files, max_fields=20)
+    try:
+        form = await parser.parse()
+    except MultiPartException as error:
+        if error.message.startswith("Too many files"):
+            raise TooManyFiles(None, settings.max_files) from error
+        raise BadRequest(f"The multipart body is malformed: {error.message}") from error
+    if not form.getlist(FIELD):
+        received = ", ".join(repr(name) for name in form) or "none"
+        raise BadRequest(
+            f"The form has no field {FIELD!r}; received: {received:.200}. Put the image there."
+        )
+    try:
+        if top_k is None:
+            top_k = _parse_top_k(form.get("top_k"))
+        return PredictBody([await _read_part(p, settings) for p in form.getlist(FIELD)], top_k)
+    finally:
+        await form.close()
+
+
+async def _read_part(part: UploadFile | str, settings: Settings) -> ImageFile:
+    if isinstance(part, str):
+        raise BadRequest(f"The field {FIELD!r} holds text; send a file with a file name in it.")
+    # One that is too large is refused by the decoder, which counts bytes first, so that it becomes
+    # one entry in the list and the files beside it are answered.
+    return ImageFile(part.filename or "", await part.read())
+
+
+async def _bounded(request: Request, what: str, limit_bytes: int) -> AsyncGenerator[bytes, None]:
+    """Yield the body's chunks; raises PayloadTooLarge as soon as it is known to be too large."""
+    declared = request.headers.get("content-length", "")
+    if declared.isdecimal() and int(declared) > limit_bytes:
+        raise PayloadTooLarge(what, limit_bytes, int(declared))
+    received_bytes = 0
+    async for chunk in request.stream():
+        received_bytes += len(chunk)
+        if received_bytes > limit_bytes:
+            raise PayloadTooLarge(what, limit_bytes)
+        yield chunk
+
+
+def _parse_top_k(text: object) -> int | None:
+    if text is None or text == "":
+        return None
+    if isinstance(text, str) and text.isascii() and text.isdecimal() and int(text[:9]) >= 1:
+        return int(text[:9])
+    raise BadRequest(f"top_k is {text!r:.40}; it must be a whole number, 1 or more.")
+
+
+class _InMemoryParser(MultiPartParser):
+    # The body is bounded, and a roll-over to disk would cost each photo above 1 MB two file writes.
+    spool_max_size = 2**62

@@ -1,0 +1,162 @@
+"""Errors of serving, and the two places where any error of ours becomes an answer.
+
+ServingError
+├── InvalidSettings     (ValueError)    an environment variable cannot be used
+├── BadRequest          (ValueError)    400  the request is not put together as documented
+├── UnknownRoute        (LookupError)   404  no such route under /api
+├── MethodNotAllowed    (LookupError)   405  the route exists, with another method
+├── PayloadTooLarge     (ValueError)    413  more bytes than a file or a request may have
+├── TooManyFiles        (ValueError)    413  more images than one request may have
+├── UnsupportedContent  (ValueError)    415  the body is of a type that is not read
+├── Overloaded          (RuntimeError)  429  all workers are busy and enough requests wait
+├── NoModel             (RuntimeError)  503  no version could be loaded
+└── ModelMismatch       (ValueError)    a model file is not what its manifest says
+"""
+
+import html
+import logging
+import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+from data.errors import DataError, ImageTooLarge, UnsupportedImage
+from models.errors import ModelError
+
+if TYPE_CHECKING:
+    import gradio as gr
+
+_log = logging.getLogger(__name__)
+
+
+class ServingError(Exception):
+    """Base of every error that this package raises on purpose."""
+
+
+class InvalidSettings(ServingError, ValueError):
+    """An environment variable holds a value that cannot be used."""
+
+
+class BadRequest(ServingError, ValueError):
+    """The request is not put together as the documentation asks."""
+
+
+class UnknownRoute(ServingError, LookupError):
+    """There is no such route."""
+
+    def __init__(self, path: str, available: Sequence[str]) -> None:
+        super().__init__(f"There is no {path}; available: {', '.join(available)}. See /docs.")
+
+
+class MethodNotAllowed(ServingError, LookupError):
+    """The route exists, but not for this method."""
+
+    def __init__(self, method: str, path: str, allowed: str) -> None:
+        super().__init__(f"{path} does not take {method}; use {allowed}. See /docs.")
+        self.allowed = allowed
+
+
+class PayloadTooLarge(ServingError, ValueError):
+    """A file or a request has more bytes than is accepted."""
+
+    def __init__(self, what: str, limit_bytes: int, size_bytes: int | None = None) -> None:
+        size = f"{size_bytes:,} bytes" if size_bytes is not None else "too many bytes"
+        super().__init__(
+            f"{what} has {size}; the limit is {limit_bytes:,}. Resize the image, or send fewer."
+        )
+
+
+class TooManyFiles(ServingError, ValueError):
+    """One request holds more images than is accepted."""
+
+    def __init__(self, count: int | None, limit: int) -> None:
+        received = f"{count:,} images" if count is not None else "too many images"
+        super().__init__(
+            f"The request holds {received}; the limit is {limit:,}. Send them in several requests."
+        )
+
+
+class UnsupportedContent(ServingError, ValueError):
+    """The body is of a content type that is not read."""
+
+
+class Overloaded(ServingError, RuntimeError):
+    """All workers are busy and as many requests wait as may.
+
+    Args:
+        retry_after_s: when to try again, in seconds.
+    """
+
+    def __init__(self, retry_after_s: float) -> None:
+        self.retry_after_s = max(1, math.ceil(retry_after_s))
+        super().__init__(
+            f"The server is busy with other images; try again in {self.retry_after_s} s."
+        )
+
+
+class NoModel(ServingError, RuntimeError):
+    """No model version could be loaded, so nothing can be predicted."""
+
+    def __init__(self, problem: str) -> None:
+        super().__init__(
+            f"No model is loaded: {problem} Train one with `python -m training`, then start again."
+        )
+
+
+class ModelMismatch(ServingError, ValueError):
+    """A model file does not take or return what its manifest says."""
+
+
+_STATUS: Final[tuple[tuple[type[Exception], int], ...]] = (
+    (BadRequest, 400),
+    (UnknownRoute, 404),
+    (MethodNotAllowed, 405),
+    (PayloadTooLarge, 413),
+    (TooManyFiles, 413),
+    (ImageTooLarge, 413),
+    (UnsupportedContent, 415),
+    (UnsupportedImage, 415),
+    (DataError, 422),  # a picture that is damaged, or an archive that is
+    (Overloaded, 429),
+    (NoModel, 503),
+)
+
+
+def describe_error(error: Exception, request_id: str) -> tuple[int, dict[str, str]]:
+    """Return the HTTP status and the public description of any error.
+
+    Anything unknown is logged with its traceback and described in a few words.
+
+    Args:
+        error: what was raised.
+        request_id: names the request in the log and in the answer.
+    """
+    status = next((status for kind, status in _STATUS if isinstance(error, kind)), 500)
+    if status < 500 or isinstance(error, ServingError | ModelError):
+        return status, _description(error, str(error), request_id)
+    _log.error("request %s failed", request_id, exc_info=error)
+    message = f"Something went wrong here; it is logged as request {request_id}."
+    return status, {"message": message, "type": "InternalError", "request_id": request_id}
+
+
+def http_error(error: Exception, request_id: str) -> tuple[int, dict[str, Any], Mapping[str, str]]:
+    """Return status, JSON body and headers of the HTTP answer to any error."""
+    status, description = describe_error(error, request_id)
+    headers = {}
+    if isinstance(error, Overloaded):
+        headers["Retry-After"] = str(error.retry_after_s)
+    if isinstance(error, MethodNotAllowed):
+        headers["Allow"] = error.allowed
+    return status, {"error": description}, headers
+
+
+def gradio_error(error: Exception, request_id: str) -> "gr.Error":
+    """Return any error as one that the page shows; escaped, because Gradio renders HTML."""
+    # The command line describes errors too, and shall not wait 2 s for Gradio's import.
+    import gradio as gr
+
+    _, description = describe_error(error, request_id)
+    return gr.Error(html.escape(description["message"]), print_exception=False)
+
+
+def _description(error: Exception, message: str, request_id: str) -> dict[str, str]:
+    return {"message": message, "type": type(error).__name__, "request_id": request_id}

@@ -1,0 +1,97 @@
+"""Builds every object of the running app once, and passes it on."""
+
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import partial
+from pathlib import Path
+
+from fastapi import FastAPI
+from fastapi_offline import FastAPIOffline
+
+from app.examples import write_examples
+from app.metrics import Metrics
+from app.predictor import OnnxPredictor
+from app.rest import build_router
+from app.service import PredictionService
+from app.settings import Settings
+from app.workers import WorkerPool
+from data.state import models_dir
+from models.registry import ModelRegistry, baseline_folder
+
+
+def create_service(settings: Settings) -> PredictionService:
+    """Return the prediction service over the state directory, its version loaded."""
+    service = PredictionService(
+        ModelRegistry(models_dir(settings.state_dir), baseline_folder()),
+        limits=settings.image_limits,
+        pool=WorkerPool(settings.workers, settings.max_pending, settings.max_wait_s),
+        metrics=Metrics(),
+        load_predictor=partial(OnnxPredictor.load, threads=settings.inference_threads),
+    )
+    service.load()
+    return service
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """Return the whole app: REST under ``/api``, its documentation, and the page at ``/``.
+
+    Where no model version can be loaded the app starts all the same, and says so.
+    """
+    service = create_service(settings)
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        yield
+        service.close()
+
+    # FastAPI's own /docs fetches its script from another host; this one brings it along.
+    app = FastAPIOffline(
+        title="Fruit classifier",
+        version="1",
+        description="Names the fruit on a photo.",
+        redoc_url=None,
+        lifespan=lifespan,
+    )
+    app.state.service = service
+    app.include_router(build_router(service, settings))
+    _mount_page(app, service, settings)
+    return app
+
+
+def _mount_page(app: FastAPI, service: PredictionService, settings: Settings) -> None:
+    # Gradio keeps uploads where this says, and reads it when it makes components.
+    uploads = settings.state_dir / "gradio"
+    uploads.mkdir(parents=True, exist_ok=True)
+    os.environ["GRADIO_TEMP_DIR"] = str(uploads)
+
+    import gradio as gr  # 2 s: only now, so that the command line does without
+
+    from app.tabs.page import CSS, build_page, theme
+    from app.tabs.predict import PAGE_JS
+
+    page = build_page(service, settings, write_examples(settings.state_dir / "examples"))
+    page.state_session_capacity = settings.max_sessions
+    gr.mount_gradio_app(
+        app,
+        page,
+        path="/",
+        server_name=settings.host,
+        server_port=settings.port,
+        allowed_paths=[],
+        blocked_paths=[str(Path(settings.state_dir) / name) for name in ("models", "store")],
+        show_error=True,
+        max_file_size=settings.max_request_bytes,
+        enable_monitoring=False,
+        footer_links=[],
+        run_history=False,
+        ssr_mode=False,
+        pwa=False,
+        mcp_server=False,
+        theme=theme(),
+        css=CSS,
+        js=PAGE_JS,
+    )
+    # Only `launch` sets this. While it is False, Gradio takes any path that a client names as its
+    # upload for one, and hands the server's own files to the handlers.
+    page.has_launched = True

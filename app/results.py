@@ -1,0 +1,122 @@
+"""What a prediction is: the answer to one image, in the one form that every caller gets."""
+
+import re
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+_SANE_REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._:-]{1,64}")
+
+
+@dataclass(frozen=True, slots=True)
+class ImageFile:
+    """An encoded image and the name to show beside its answer."""
+
+    name: str
+    content: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """Where the time of one prediction went, in milliseconds.
+
+    Attributes:
+        decode: from bytes to the model's input.
+        inference: from the model's input to probabilities.
+        total: from asking to the answer; the rest of it is waiting for a worker.
+    """
+
+    decode: float
+    inference: float
+    total: float
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """The answer to one image.
+
+    Attributes:
+        label: the most probable class.
+        probabilities: label and probability, most probable first.
+        version: the model version that answered.
+        timing_ms: where the time went.
+        request_id: names the request in the log.
+        name: the file's name, where it came as one of several.
+    """
+
+    label: str
+    probabilities: tuple[tuple[str, float], ...]
+    version: str
+    timing_ms: Timing
+    request_id: str
+    name: str | None = None
+
+    @property
+    def probability(self) -> float:
+        """The probability of ``label``, 0..1."""
+        return self.probabilities[0][1]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the answer as the REST route, the Gradio API and the command line give it."""
+        named = {} if self.name is None else {"name": self.name}
+        return named | {
+            "label": self.label,
+            "probabilities": [
+                {"label": label, "probability": probability}
+                for label, probability in self.probabilities
+            ],
+            "version": self.version,
+            "timing_ms": {
+                "decode": self.timing_ms.decode,
+                "inference": self.timing_ms.inference,
+                "total": self.timing_ms.total,
+            },
+            "request_id": self.request_id,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why one of several files was not predicted; the others were.
+
+    Attributes:
+        name: the file's name.
+        error: what ``app.errors.describe_error`` says: message, type, request_id.
+    """
+
+    name: str
+    error: dict[str, str]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the refusal as an entry in a list of answers."""
+        return {"name": self.name, "error": self.error}
+
+
+def rank(
+    labels: Sequence[str], row: NDArray[np.float32], top_k: int | None = None
+) -> tuple[tuple[str, float], ...]:
+    """Return labels with their probabilities, most probable first.
+
+    Args:
+        labels: the K classes, in the order of the columns.
+        row: float32 (K,), probabilities.
+        top_k: how many to return; all by default.
+    """
+    order = np.argsort(-row, kind="stable")[:top_k]
+    # The shortest decimal that is this very float32: every caller prints the same digits.
+    return tuple((labels[i], float(str(row[i]))) for i in order)
+
+
+def new_request_id(proposed: str | None = None) -> str:
+    """Return the caller's own request id where it is sane, else a new one.
+
+    Args:
+        proposed: what the caller sent; 1 to 64 of ``A-Z a-z 0-9 . _ : -`` is taken.
+    """
+    if proposed and _SANE_REQUEST_ID.fullmatch(proposed):
+        return proposed
+    return secrets.token_hex(8)

@@ -1,0 +1,139 @@
+"""What the REST routes take and give, as OpenAPI shows it at ``/docs``.
+
+Only the documentation is made from these; the answers are made by ``app.results`` and
+``app.service``, without a second validation on the way out.
+"""
+
+from typing import Any, Final
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from app.bodies import FIELD
+
+
+class LabelProbability(BaseModel):
+    """One class and how probable it is."""
+
+    label: str = Field(examples=["banana"])
+    probability: float = Field(ge=0, le=1, examples=[0.9731])
+
+
+class TimingMs(BaseModel):
+    """Where the time went, in milliseconds; what is missing in the total was waiting."""
+
+    decode: float = Field(examples=[1.21])
+    inference: float = Field(examples=[1.05])
+    total: float = Field(examples=[2.43])
+
+
+class PredictionBody(BaseModel):
+    """The answer to one image."""
+
+    label: str = Field(examples=["banana"])
+    probabilities: list[LabelProbability] = Field(description="Most probable first.")
+    version: str = Field(examples=["v0001"])
+    timing_ms: TimingMs
+    request_id: str = Field(examples=["5f1c0d9a3b7e4c21"])
+
+
+class NamedPrediction(PredictionBody):
+    """The answer to one of several images."""
+
+    name: str = Field(examples=["photo.jpg"])
+
+
+class ErrorDetail(BaseModel):
+    """What happened, in a sentence, and the request that it happened to."""
+
+    message: str
+    type: str = Field(examples=["InvalidImage"])
+    request_id: str
+
+
+class ErrorBody(BaseModel):
+    """Why a request was refused."""
+
+    error: ErrorDetail
+
+
+class NamedError(ErrorBody):
+    """Why one of several images was refused; the others were answered."""
+
+    name: str = Field(examples=["notes.txt"])
+
+
+class HealthBody(BaseModel):
+    """Whether predictions are answered."""
+
+    status: str = Field(description="`ok`, `degraded` or `no model`.")
+    ready: bool
+    version: str | None
+    problem: str | None = Field(description="Why it is not `ok`.")
+
+
+class StatusBody(HealthBody):
+    """The served version and the figures since the start."""
+
+    model_config = ConfigDict(extra="allow")
+
+    model: dict[str, Any] | None
+    pending: int
+    started_at: str
+    uptime_s: float
+    predictions: dict[str, Any]
+    refusals: dict[str, Any]
+    errors: int
+    latency_ms: dict[str, Any]
+    memory_bytes: int
+
+
+_BINARY: Final = {"type": "string", "format": "binary"}
+_FORM: Final = {
+    "type": "object",
+    "required": [FIELD],
+    "properties": {
+        FIELD: {
+            "type": "array",
+            "items": _BINARY,
+            "description": "The image; repeat the field for several.",
+        },
+        "top_k": {
+            "type": "integer",
+            "minimum": 1,
+            "description": "As the query parameter, which goes first.",
+        },
+    },
+}
+# FastAPI cannot know the two forms of a body that is read from the stream, so they stand here.
+PREDICT_REQUEST: Final[dict[str, Any]] = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "multipart/form-data": {"schema": _FORM},
+            "image/*": {"schema": _BINARY},
+            "application/octet-stream": {"schema": _BINARY},
+        },
+    },
+    "parameters": [
+        {
+            "name": "top_k",
+            "in": "query",
+            "schema": {"type": "integer", "minimum": 1},
+            "description": "How many probabilities to return; all by default.",
+        },
+        {
+            "name": "X-Request-ID",
+            "in": "header",
+            "schema": {"type": "string", "pattern": "^[A-Za-z0-9._:-]{1,64}$"},
+            "description": "Names the request in the log; it comes back in the answer.",
+        },
+    ],
+}
+PREDICT_ERRORS: Final[dict[int | str, dict[str, Any]]] = {
+    400: {"model": ErrorBody, "description": "Malformed request, or no image in it."},
+    413: {"model": ErrorBody, "description": "Too many bytes, pixels or files."},
+    415: {"model": ErrorBody, "description": "Not an image, or a content type that is not read."},
+    422: {"model": ErrorBody, "description": "The image is damaged."},
+    429: {"model": ErrorBody, "description": "Busy; try again after `Retry-After` seconds."},
+    503: {"model": ErrorBody, "description": "No model is loaded."},
+}

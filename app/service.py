@@ -1,0 +1,328 @@
+"""The predict flow, top to bottom, and the swap of the version that answers.
+
+From Python::
+
+    from app.service import PredictionService
+    from models.registry import ModelRegistry, baseline_folder
+
+    service = PredictionService(ModelRegistry(Path("var/models"), baseline_folder()))
+    service.load()
+    prediction = service.predict(Path("photo.jpg").read_bytes())
+    print(prediction.label, prediction.probability, prediction.version)
+    answers = service.predict_many([ImageFile(p.name, p.read_bytes()) for p in paths])
+    service.close()
+"""
+
+import asyncio
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any
+
+from app.errors import BadRequest, ModelMismatch, NoModel, Overloaded, ServingError, describe_error
+from app.metrics import Metrics
+from app.predictor import OnnxPredictor, Predictor
+from app.results import ImageFile, Prediction, Refusal, Timing, new_request_id, rank
+from app.workers import WorkerPool
+from data.errors import DataError
+from data.images import DEFAULT_LIMITS, ImageLimits, load_model_input
+from models.errors import ModelError
+from models.manifest import ModelManifest
+from models.registry import ModelRegistry, ModelVersion
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """A version that answers: everything one prediction needs, taken as one reference."""
+
+    predictor: Predictor
+    manifest: ModelManifest
+    since: datetime
+
+
+class PredictionService:
+    """Answers which fruit is on an image, with the version that is active.
+
+    Args:
+        registry: where versions come from.
+        limits: bounds on one image.
+        pool: threads and the bounded queue before them; one thread by default.
+        metrics: where answers and refusals are counted.
+        load_predictor: makes the predictor of a version.
+    """
+
+    def __init__(
+        self,
+        registry: ModelRegistry,
+        *,
+        limits: ImageLimits = DEFAULT_LIMITS,
+        pool: WorkerPool | None = None,
+        metrics: Metrics | None = None,
+        load_predictor: Callable[[ModelVersion], Predictor] = OnnxPredictor.load,
+    ) -> None:
+        self._registry = registry
+        self._limits = limits
+        self._pool = pool or WorkerPool(threads=1, max_pending=128, max_wait_s=10.0)
+        self._load_predictor = load_predictor
+        self._swap_lock = threading.Lock()
+        self._served: Served | None = None
+        self._problem = "Nothing was loaded yet."
+        self.metrics = metrics or Metrics()
+
+    @property
+    def served(self) -> Served:
+        """The version that answers now.
+
+        Raises:
+            NoModel: none could be loaded.
+        """
+        served = self._served
+        if served is None:
+            raise NoModel(self._problem)
+        return served
+
+    def load(self) -> bool:
+        """Load the active version at start; where that fails, the newest that can be loaded.
+
+        Returns:
+            Whether a version answers. The reason why not is in ``health``.
+        """
+        with self._swap_lock:
+            try:
+                first = [self._registry.active()]
+                self._problem = ""
+            except ModelError as error:
+                first, self._problem = [], str(error)
+            tried = [v.version for v in first]
+            others = [v for v in reversed(self._registry.list()) if v.version not in tried]
+            for version in [*first, *others]:
+                try:
+                    self._served = self._prepare(version)
+                except (ModelError, ModelMismatch) as error:
+                    _log.error("cannot serve %s: %s", version.version, error)
+                    self._problem = self._problem or str(error)
+                else:
+                    return True
+        _log.error("no model version could be loaded: %s", self._problem)
+        return False
+
+    def swap(self, version: str) -> ModelManifest:
+        """Serve another version from the next request on, and make it the active one.
+
+        It is loaded, verified and warmed up first, so no request waits for it; those in flight
+        finish on the version they began with. Where anything fails, nothing has changed.
+
+        Args:
+            version: name of a published version.
+
+        Returns:
+            Its manifest.
+
+        Raises:
+            VersionNotFound: there is no such version.
+            InvalidVersion: its files are damaged.
+            ModelMismatch: its model is not what its manifest says.
+        """
+        with self._swap_lock:
+            served = self._prepare(self._registry.get(version))
+            self._registry.activate(version)
+            self._served, self._problem = served, ""
+        _log.info("now serving %s", version)
+        return served.manifest
+
+    def predict(
+        self, content: bytes, *, top_k: int | None = None, request_id: str | None = None
+    ) -> Prediction:
+        """Return the answer to one image; waits for a worker.
+
+        Args:
+            content: the encoded file, as the user has it.
+            top_k: how many probabilities to return, most probable first; all by default.
+            request_id: names the request in the log; a new one by default.
+
+        Raises:
+            InvalidImage: the bytes are no image within the limits.
+            BadRequest: ``top_k`` is below 1.
+            Overloaded: too many requests are pending.
+            NoModel: no version could be loaded.
+        """
+        return self._submit(content, top_k, request_id).result()
+
+    async def predict_async(
+        self, content: bytes, *, top_k: int | None = None, request_id: str | None = None
+    ) -> Prediction:
+        """As ``predict``, without holding the event loop."""
+        return await asyncio.wrap_future(self._submit(content, top_k, request_id))
+
+    def predict_many(
+        self,
+        files: Sequence[ImageFile | Refusal],
+        *,
+        top_k: int | None = None,
+        request_id: str | None = None,
+    ) -> list[Prediction | Refusal]:
+        """Return the answers to several images in their order; one refused spoils no other.
+
+        Images run one by one, spread over the workers: a batch gains nothing on a CPU, and each
+        answer is to the last digit what ``predict`` gives.
+
+        Args:
+            files: images with their names; what was already refused stays in its place.
+            top_k: as for ``predict``.
+            request_id: as for ``predict``, the same for all.
+
+        Raises:
+            BadRequest, Overloaded, NoModel: as ``predict``, for all of them together.
+        """
+        with self._counted(), self._pool.admitted():
+            return self._run_many(files, top_k, request_id)
+
+    async def predict_many_async(
+        self,
+        files: Sequence[ImageFile | Refusal],
+        *,
+        top_k: int | None = None,
+        request_id: str | None = None,
+    ) -> list[Prediction | Refusal]:
+        """As ``predict_many``, without holding the event loop."""
+        with self._counted(), self._pool.admitted():
+            return await asyncio.to_thread(self._run_many, files, top_k, request_id)
+
+    def health(self) -> dict[str, Any]:
+        """Return whether predictions are answered, by which version, and if not, why."""
+        served = self._served
+        if served is None:
+            return {"status": "no model", "ready": False, "version": None, "problem": self._problem}
+        return {
+            "status": "degraded" if self._problem else "ok",
+            "ready": True,
+            "version": served.manifest.version,
+            "problem": self._problem or None,
+        }
+
+    def status(self) -> dict[str, Any]:
+        """Return the served version, what is known of it, and the figures since the start."""
+        served = self._served
+        model = _describe_model(served) if served else None
+        return (
+            self.health()
+            | {"model": model, "pending": self._pool.pending}
+            | (self.metrics.snapshot())
+        )
+
+    def close(self) -> None:
+        """Finish what runs and end the workers."""
+        self._pool.close()
+
+    def _submit(
+        self, content: bytes, top_k: int | None, request_id: str | None
+    ) -> Future[Prediction]:
+        asked_at = time.perf_counter()
+        request_id = request_id or new_request_id()
+        task = partial(self._predict_counted, content, top_k, request_id, asked_at)
+        try:
+            return self._pool.submit(task)
+        except Overloaded as error:
+            self.metrics.refused(type(error).__name__)
+            raise
+
+    def _predict_counted(
+        self, content: bytes, top_k: int | None, request_id: str, asked_at: float
+    ) -> Prediction:
+        with self._counted():
+            prediction = self._predict_one(content, top_k, request_id, asked_at)
+        self.metrics.predicted(prediction)
+        return prediction
+
+    def _predict_one(
+        self, content: bytes, top_k: int | None, request_id: str, asked_at: float
+    ) -> Prediction:
+        served = self.served  # one reference: a swap beside this call cannot mix two versions
+        if top_k is not None and top_k < 1:
+            raise BadRequest(f"top_k is {top_k}; it must be 1 or more. Leave it out for all.")
+        started_at = time.perf_counter()
+        image = load_model_input(content, served.manifest.input.side_px, limits=self._limits)
+        decoded_at = time.perf_counter()
+        row = served.predictor.run(image[None])[0]  # (1, H, W, 3) -> (1, K) -> (K,)
+        answered_at = time.perf_counter()
+        probabilities = rank(served.manifest.labels, row, top_k)
+        timing = Timing(
+            decode=_ms(decoded_at - started_at),
+            inference=_ms(answered_at - decoded_at),
+            total=_ms(answered_at - asked_at),
+        )
+        label, version = probabilities[0][0], served.manifest.version
+        return Prediction(label, probabilities, version, timing, request_id)
+
+    def _run_many(
+        self, files: Sequence[ImageFile | Refusal], top_k: int | None, request_id: str | None
+    ) -> list[Prediction | Refusal]:
+        _ = self.served  # without a model the whole request fails, not each image by itself
+        request_id = request_id or new_request_id()
+        tasks = [partial(self._predict_or_refuse, file, top_k, request_id) for file in files]
+        return list(self._pool.run_all(tasks))
+
+    def _predict_or_refuse(
+        self, file: ImageFile | Refusal, top_k: int | None, request_id: str
+    ) -> Prediction | Refusal:
+        if isinstance(file, Refusal):
+            self.metrics.refused(file.error["type"])
+            return file
+        try:
+            answer = self._predict_counted(file.content, top_k, request_id, time.perf_counter())
+        except DataError as error:
+            return Refusal(file.name, describe_error(error, request_id)[1])
+        return replace(answer, name=file.name)
+
+    @contextmanager
+    def _counted(self) -> Iterator[None]:
+        """Count whatever leaves the block: refusals by kind, anything unknown as an error."""
+        try:
+            yield
+        except (DataError, ServingError) as error:
+            self.metrics.refused(type(error).__name__)
+            raise
+        except Exception:
+            self.metrics.failed()
+            raise
+
+    def _prepare(self, version: ModelVersion) -> Served:
+        predictor = self._load_predictor(version)
+        predictor.warm_up()
+        return Served(predictor, version.manifest, datetime.now(UTC))
+
+
+def _describe_model(served: Served) -> dict[str, Any]:
+    manifest = served.manifest
+    return {
+        "version": manifest.version,
+        "since": served.since.isoformat(timespec="seconds"),
+        "created_at": manifest.created_at.isoformat(timespec="seconds"),
+        "labels": list(manifest.labels),
+        "network": manifest.network,
+        "parameters": manifest.parameters,
+        "size_bytes": manifest.size_bytes,
+        "input_side_px": manifest.input.side_px,
+        # By source and split, never averaged over sources: filmed fruit says little of shop photos.
+        "metrics": {
+            name: {
+                "images": metrics.images,
+                "accuracy": metrics.accuracy,
+                "macro_f1": metrics.macro_f1,
+                "mean_confidence": metrics.mean_confidence,
+            }
+            for name, metrics in manifest.metrics.items()
+        },
+    }
+
+
+def _ms(seconds: float) -> float:
+    return round(seconds * 1000, 3)

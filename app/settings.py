@@ -1,0 +1,115 @@
+"""What can be set from outside: the only reader of environment variables in this package."""
+
+import math
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from app.errors import InvalidSettings
+from data.images import ImageLimits
+from data.state import state_dir
+
+N = TypeVar("N", int, float)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Every setting of the running app, with its default.
+
+    Attributes:
+        state_dir: everything the program writes (``FRUIT_STATE_DIR``; ``var`` in the working
+            folder by default).
+        host: address to listen on (``GRADIO_SERVER_NAME``).
+        port: TCP port; 0 takes a free one (``GRADIO_SERVER_PORT``).
+        max_file_bytes: largest encoded image (``FRUIT_MAX_FILE_BYTES``).
+        max_pixels: largest width x height of an image (``FRUIT_MAX_PIXELS``).
+        max_request_bytes: largest body of a request or uploaded zip (``FRUIT_MAX_REQUEST_BYTES``).
+        max_files: most images of one request, a zip's members included (``FRUIT_MAX_FILES``).
+        max_zip_bytes: most inflated bytes of one zip (``FRUIT_MAX_ZIP_BYTES``).
+        workers: threads that decode and predict; as many as the processor has cores by default
+            (``FRUIT_WORKERS``).
+        inference_threads: threads of onnxruntime within one prediction. More than 1 helps a lone
+            caller and hurts many (``FRUIT_INFERENCE_THREADS``).
+        max_pending: most requests waiting or being answered; the next one gets 429
+            (``FRUIT_MAX_PENDING``).
+        max_wait_s: longest wait for a worker, in seconds; then 429 (``FRUIT_MAX_WAIT_S``).
+        max_sessions: most page and client sessions kept in memory (``FRUIT_MAX_SESSIONS``).
+    """
+
+    state_dir: Path = Path("var")
+    host: str = "127.0.0.1"
+    port: int = 7860
+    max_file_bytes: int = 20_000_000
+    max_pixels: int = 64_000_000
+    max_request_bytes: int = 100_000_000
+    max_files: int = 200
+    max_zip_bytes: int = 500_000_000
+    workers: int = 2
+    inference_threads: int = 1
+    max_pending: int = 128
+    max_wait_s: float = 10.0
+    max_sessions: int = 500
+
+    @property
+    def image_limits(self) -> ImageLimits:
+        """The bounds on one image, as the decoder takes them."""
+        return ImageLimits(max_bytes=self.max_file_bytes, max_pixels=self.max_pixels)
+
+    @classmethod
+    def from_environment(cls, environ: Mapping[str, str]) -> "Settings":
+        """Return the settings that the environment asks for, defaults elsewhere.
+
+        Args:
+            environ: usually ``os.environ``.
+
+        Raises:
+            InvalidSettings: a variable is not a number, or out of range.
+        """
+        count = _reader(environ, int, lower=1)
+        return cls(
+            state_dir=state_dir(environ).expanduser().absolute(),
+            host=environ.get("GRADIO_SERVER_NAME") or cls.host,
+            port=_reader(environ, int, lower=0, upper=65_535)("GRADIO_SERVER_PORT", cls.port),
+            max_file_bytes=count("FRUIT_MAX_FILE_BYTES", cls.max_file_bytes),
+            max_pixels=count("FRUIT_MAX_PIXELS", cls.max_pixels),
+            max_request_bytes=count("FRUIT_MAX_REQUEST_BYTES", cls.max_request_bytes),
+            max_files=count("FRUIT_MAX_FILES", cls.max_files),
+            max_zip_bytes=count("FRUIT_MAX_ZIP_BYTES", cls.max_zip_bytes),
+            workers=count("FRUIT_WORKERS", available_cores()),
+            inference_threads=count("FRUIT_INFERENCE_THREADS", cls.inference_threads),
+            max_pending=count("FRUIT_MAX_PENDING", cls.max_pending),
+            max_wait_s=_reader(environ, float, lower=0.0)("FRUIT_MAX_WAIT_S", cls.max_wait_s),
+            max_sessions=count("FRUIT_MAX_SESSIONS", cls.max_sessions),
+        )
+
+
+def available_cores() -> int:
+    """Return how many cores this process may use (a container may allow fewer than there are)."""
+    affinity = getattr(os, "sched_getaffinity", None)
+    return len(affinity(0)) if affinity else os.cpu_count() or 1
+
+
+def _reader(
+    environ: Mapping[str, str], kind: type[N], *, lower: N, upper: float = math.inf
+) -> Callable[[str, N], N]:
+    """Return a function that reads one numeric variable, given its name and default."""
+
+    def read(name: str, default: N) -> N:
+        text = environ.get(name, "").strip()
+        if not text:
+            return default
+        try:
+            value = kind(text)
+        except ValueError:
+            value = kind("-1")
+        if not lower <= value <= upper:
+            bounds = f"from {lower} to {upper:,}" if upper != math.inf else f"{lower} or more"
+            what = "a whole number" if kind is int else "a number"
+            raise InvalidSettings(
+                f"{name} is {text!r}; it must be {what}, {bounds}. Mend it or unset it."
+            )
+        return value
+
+    return read

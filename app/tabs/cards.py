@@ -1,0 +1,163 @@
+"""Answers and figures as HTML: pure functions, every string from outside escaped."""
+
+import base64
+import csv
+import io
+from collections.abc import Sequence
+from html import escape
+from typing import Final
+
+from app.results import Prediction, Refusal
+
+# How sure an answer must be to be shown as such. Chosen by eye until a version brings its own
+# calibrated threshold.
+SURE: Final = 0.80
+LIKELY: Final = 0.50
+# A spreadsheet runs a cell that begins with one of these as a formula (OWASP, "CSV Injection").
+_FORMULA_STARTS: Final = ("=", "+", "-", "@", "\t", "\r")
+
+EMPTY: Final = """
+<section class="card empty">
+  <div class="empty-icon" aria-hidden="true">🍎</div>
+  <h2>Your answer appears here</h2>
+  <p>Drop a photo, paste one, or tap an example. You see the fruit, how sure the model is,
+  and how long it took.</p>
+</section>
+"""
+
+
+def prediction_card(prediction: Prediction, thumbnail: str) -> str:
+    """Return one answer: the photo, the label, every probability, the times and the version.
+
+    Args:
+        prediction: the answer.
+        thumbnail: a data URI, or empty for none.
+    """
+    level, words = confidence(prediction.probability)
+    name = escape(prediction.name or "photo")
+    photo = f'<img class="photo" src="{thumbnail}" alt="{name}">' if thumbnail else ""
+    bars = "".join(_bar(label, value) for label, value in prediction.probabilities)
+    timing = prediction.timing_ms
+    return f"""
+<section class="card answer {level}" data-request-id="{escape(prediction.request_id)}">
+  <div class="answer-head">
+    {photo}
+    <div class="answer-words">
+      <span class="pill">{words}</span>
+      <h2 class="label">{escape(pretty(prediction.label))}</h2>
+      <p class="sure">{percent(prediction.probability)}</p>
+    </div>
+  </div>
+  <ol class="bars" aria-label="All probabilities">{bars}</ol>
+  <footer class="facts">
+    <span>decode <b>{timing.decode:.1f} ms</b></span>
+    <span>inference <b>{timing.inference:.1f} ms</b></span>
+    <span>total <b>{timing.total:.1f} ms</b></span>
+    <span>version <b class="version">{escape(prediction.version)}</b></span>
+  </footer>
+</section>
+"""
+
+
+def refusal_card(refusal: Refusal) -> str:
+    """Return why the one file was refused."""
+    return f"""
+<section class="card refusal" role="alert">
+  <span class="pill">Not an answer</span>
+  <h2>{escape(refusal.name or "This file")} could not be used</h2>
+  <p>{escape(refusal.error["message"])}</p>
+</section>
+"""
+
+
+def answers_table(answers: Sequence[Prediction | Refusal], thumbnails: Sequence[str]) -> str:
+    """Return several answers as a table, with a CSV file to download.
+
+    Args:
+        answers: in the order of the files.
+        thumbnails: a data URI for each; empty for none.
+    """
+    rows = "".join(_row(a, t) for a, t in zip(answers, thumbnails, strict=True))
+    refused = sum(isinstance(answer, Refusal) for answer in answers)
+    summary = f"{len(answers) - refused} of {len(answers)} photos named"
+    more = f" · <span class='bad'>{refused} refused</span>" if refused else ""
+    content = base64.b64encode(to_csv(answers).encode("utf-8-sig")).decode()
+    # The file rides in the link, so that nothing is written, served or left over on the server.
+    return f"""
+<section class="card many">
+  <div class="many-head">
+    <h2>{summary}{more}</h2>
+    <a class="download" download="predictions.csv" href="data:text/csv;base64,{content}"
+      >Download CSV</a>
+  </div>
+  <ul class="rows">{rows}</ul>
+</section>
+"""
+
+
+def to_csv(answers: Sequence[Prediction | Refusal]) -> str:
+    """Return the answers as CSV: one line a file, one column a class."""
+    named = [answer for answer in answers if isinstance(answer, Prediction)]
+    labels = sorted({label for answer in named for label, _ in answer.probabilities})
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\r\n")
+    writer.writerow(["name", "label", "probability", "version", "error", *map(_cell, labels)])
+    for answer in answers:
+        if isinstance(answer, Refusal):
+            writer.writerow([_cell(answer.name), "", "", "", _cell(answer.error["message"])])
+            continue
+        values = dict(answer.probabilities)
+        head = [_cell(answer.name or ""), _cell(answer.label), answer.probability, answer.version]
+        writer.writerow([*head, "", *(values.get(label, "") for label in labels)])
+    return out.getvalue()
+
+
+def confidence(probability: float) -> tuple[str, str]:
+    """Return the CSS class and the words for how sure an answer is."""
+    if probability >= SURE:
+        return "sure-high", "Sure"
+    if probability >= LIKELY:
+        return "sure-middle", "Probably"
+    return "sure-low", "A guess"
+
+
+def pretty(label: str) -> str:
+    """Return a label as people write it."""
+    return label.replace("_", " ").capitalize()
+
+
+def percent(probability: float) -> str:
+    """Return a probability as a percentage that is never rounded up to certainty."""
+    return f"{min(probability * 100, 99.9) if probability < 1 else 100:.1f} %"
+
+
+def _bar(label: str, value: float) -> str:
+    # People read a rounded value; the exact one stands in an attribute.
+    return (
+        f'<li data-label="{escape(label)}" data-probability="{value!r}" title="{value!r}">'
+        f'<span class="bar-label">{escape(pretty(label))}</span>'
+        f'<span class="track"><span class="fill" style="width:{value * 100:.2f}%"></span></span>'
+        f'<span class="bar-value">{percent(value)}</span></li>'
+    )
+
+
+def _row(answer: Prediction | Refusal, thumbnail: str) -> str:
+    name = escape(answer.name or "photo")
+    photo = f'<img src="{thumbnail}" alt="">' if thumbnail else '<span class="no-photo">!</span>'
+    if isinstance(answer, Refusal):
+        return (
+            f'<li class="row refused">{photo}<span class="row-name">{name}</span>'
+            f'<span class="row-why">{escape(answer.error["message"])}</span></li>'
+        )
+    level, words = confidence(answer.probability)
+    return (
+        f'<li class="row {level}" data-probability="{answer.probability!r}">{photo}'
+        f'<span class="row-name">{name}</span>'
+        f'<span class="row-label">{escape(pretty(answer.label))}</span>'
+        f'<span class="row-value" title="{words}">{percent(answer.probability)}</span></li>'
+    )
+
+
+def _cell(text: str) -> str:
+    """Return text that no spreadsheet runs as a formula."""
+    return f"'{text}" if text.startswith(_FORMULA_STARTS) else text

@@ -1,0 +1,157 @@
+"""The Predict tab: photos in, named fruit out; and the Gradio API endpoint ``predict``."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import gradio as gr
+
+from app.errors import BadRequest, gradio_error
+from app.results import ImageFile, Refusal, new_request_id
+from app.service import PredictionService
+from app.settings import Settings
+from app.tabs import cards
+from app.tabs.thumbnails import LARGE_PX, SMALL_PX, thumbnail_uri
+from app.uploads import read_images
+
+T = TypeVar("T")
+
+# gr.File has no paste, so a paste anywhere on the page goes into its file input. `accept` opens the
+# camera roll on a phone; it is set here and not by `file_types`, because Gradio would then drop a
+# whole selection for one file of another kind, where we can name that file and answer the rest.
+PAGE_JS = """
+() => {
+  const input = () => document.querySelector("#photos input[type=file]");
+  new MutationObserver(() => {
+    const found = input();
+    if (found && !found.accept) found.accept = "image/*,.heic,.heif,.zip";
+  }).observe(document.body, { childList: true, subtree: true });
+  document.addEventListener("paste", (event) => {
+    const files = [...(event.clipboardData?.files ?? [])];
+    const target = input();
+    if (!files.length || !target) return;
+    const transfer = new DataTransfer();
+    files.forEach((file) => transfer.items.add(file));
+    target.files = transfer.files;
+    target.dispatchEvent(new Event("change", { bubbles: true }));
+    event.preventDefault();
+  });
+}
+"""
+
+
+def build_tab(service: PredictionService, settings: Settings, examples: Sequence[Path]) -> None:
+    """Lay out the tab inside the surrounding Blocks.
+
+    Args:
+        service: answers.
+        settings: limits of uploads.
+        examples: pictures to try.
+    """
+
+    def answer(paths: Sequence[str] | str | None) -> str:
+        chosen = [paths] if isinstance(paths, str) else paths or []
+        return _guarded(lambda request_id: _answer(service, settings, chosen, request_id))
+
+    def answer_and_clear(paths: Sequence[str] | None) -> tuple[str, None]:
+        return answer(paths), None
+
+    async def predict(image: str | None, top_k: int | None = None) -> dict[str, Any]:
+        """Name the fruit on one image; the same answer as POST /api/predict."""
+        request_id = new_request_id()
+        try:
+            if image is None:
+                raise BadRequest("No image was sent. Pass handle_file('photo.jpg').")
+            content = Path(image).read_bytes()
+            answer = await service.predict_async(content, top_k=top_k, request_id=request_id)
+        except Exception as error:
+            raise gradio_error(error, request_id) from error
+        return answer.to_dict()
+
+    with gr.Row(elem_id="predict"):
+        with gr.Column(scale=5, min_width=320, elem_id="give"):
+            photos = gr.File(
+                file_count="multiple",
+                type="filepath",
+                label="Photos or a zip of photos",
+                show_label=False,
+                height=230,
+                elem_id="photos",
+            )
+            gr.HTML(
+                '<p class="hint">JPEG, PNG, WebP, GIF, BMP, TIFF or HEIC, up to '
+                f"{settings.max_file_bytes // 1_000_000} MB each; at most {settings.max_files} "
+                "photos at once. You can also paste a photo anywhere on this page.</p>"
+            )
+            with gr.Accordion("Use the camera", open=False, elem_id="camera-box"):
+                camera = gr.Image(
+                    sources=["webcam"],
+                    type="filepath",
+                    image_mode=None,  # hands over the file as the browser made it
+                    label="Camera",
+                    show_label=False,
+                    height=300,
+                    elem_id="camera",
+                )
+            example = gr.Image(type="filepath", image_mode=None, visible=False)
+        with gr.Column(scale=6, min_width=320, elem_id="get"):
+            result = gr.HTML(cards.EMPTY, elem_id="result")
+    with gr.Row():
+        gr.Examples(
+            [[str(path)] for path in examples],
+            inputs=[example],
+            outputs=[result],
+            fn=answer,
+            run_on_click=True,
+            cache_examples=False,
+            label="No photo at hand? Try a drawing",
+            elem_id="examples",
+            api_visibility="private",
+        )
+
+    private: dict[str, Any] = {"api_visibility": "private", "concurrency_limit": None}
+    photos.upload(answer_and_clear, photos, [result, photos], show_progress_on=result, **private)
+    camera.input(answer, camera, result, show_progress_on=result, **private)
+
+    # An endpoint of its own for clients. A File component and not gr.api: only a component's
+    # preprocessing makes sure that the file named by the caller is one that the caller uploaded.
+    image = gr.File(label="image", type="filepath", visible=False)
+    top_k = gr.Number(label="top_k", value=None, precision=0, visible=False)
+    gr.Button(visible=False).click(
+        predict,
+        [image, top_k],
+        gr.JSON(label="answer", visible=False),
+        api_name="predict",
+        concurrency_limit=None,
+    )
+
+
+def _answer(
+    service: PredictionService, settings: Settings, paths: Sequence[str], request_id: str
+) -> str:
+    """Return the HTML that answers the files: a card for one, a table for several."""
+    if not paths:
+        return cards.EMPTY
+    files = read_images([Path(path) for path in paths], settings, request_id)
+    answers = service.predict_many(files, request_id=request_id)
+    side_px = LARGE_PX if len(files) == 1 else SMALL_PX
+    thumbnails = [
+        thumbnail_uri(file.content, side_px, settings.image_limits)
+        if isinstance(file, ImageFile)
+        else ""
+        for file in files
+    ]
+    if len(answers) > 1:
+        return cards.answers_table(answers, thumbnails)
+    if isinstance(answers[0], Refusal):
+        return cards.refusal_card(answers[0])
+    return cards.prediction_card(answers[0], thumbnails[0])
+
+
+def _guarded(handle: Callable[[str], T]) -> T:
+    """Return the handler's value, or raise what the page shows of its error."""
+    request_id = new_request_id()
+    try:
+        return handle(request_id)
+    except Exception as error:
+        raise gradio_error(error, request_id) from error

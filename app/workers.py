@@ -1,0 +1,111 @@
+"""A few threads that decode and predict, with a bounded queue before them."""
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import TypeVar
+
+from app.errors import Overloaded
+
+T = TypeVar("T")
+
+
+class WorkerPool:
+    """Runs tasks on ``threads`` threads and refuses more requests than ``max_pending``.
+
+    Decoding and inference release the interpreter lock, so one thread a core keeps all cores busy;
+    more would only make every request slower.
+
+    Args:
+        threads: how many tasks run at once.
+        max_pending: most requests waiting or running.
+        max_wait_s: longest wait for a thread, in seconds.
+        clock: seconds, monotonic.
+    """
+
+    def __init__(
+        self,
+        threads: int,
+        max_pending: int,
+        max_wait_s: float,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._executor = ThreadPoolExecutor(threads, thread_name_prefix="predict")
+        self._threads = threads
+        self._max_pending = max_pending
+        self._max_wait_s = max_wait_s
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._pending = 0
+
+    @property
+    def pending(self) -> int:
+        """How many requests wait or run."""
+        return self._pending
+
+    def submit(self, task: Callable[[], T]) -> Future[T]:
+        """Start one task as one request, and return its future.
+
+        Raises:
+            Overloaded: too many requests are pending. The future raises it too, where the task
+                waited too long for a thread.
+        """
+        self._acquire()
+        asked_at = self._clock()
+
+        def run() -> T:
+            if self._clock() - asked_at > self._max_wait_s:
+                raise Overloaded(self._max_wait_s)
+            return task()
+
+        try:
+            future = self._executor.submit(run)
+        except BaseException:
+            self._release()
+            raise
+        future.add_done_callback(lambda _: self._release())
+        return future
+
+    def run_all(self, tasks: Iterable[Callable[[], T]]) -> Iterator[T]:
+        """Yield the tasks' results in order.
+
+        Only as many tasks as there are threads are handed over at a time, so that a large batch
+        lets others through. Call it within ``admitted``.
+        """
+        window: deque[Future[T]] = deque()
+        for task in tasks:
+            if len(window) >= self._threads:
+                yield window.popleft().result()
+            window.append(self._executor.submit(task))
+        while window:
+            yield window.popleft().result()
+
+    @contextmanager
+    def admitted(self) -> Iterator[None]:
+        """Count as one pending request within the block.
+
+        Raises:
+            Overloaded: too many requests are pending.
+        """
+        self._acquire()
+        try:
+            yield
+        finally:
+            self._release()
+
+    def close(self) -> None:
+        """Finish what runs, drop what waits, and end the threads."""
+        self._executor.shutdown(wait=True, cancel_futures=True)
+
+    def _acquire(self) -> None:
+        with self._lock:
+            if self._pending >= self._max_pending:
+                raise Overloaded(1.0)
+            self._pending += 1
+
+    def _release(self) -> None:
+        with self._lock:
+            self._pending -= 1
