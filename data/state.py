@@ -21,11 +21,6 @@ def store_dir(state: Path) -> Path:
     return state / "store"
 
 
-def models_dir(state: Path) -> Path:
-    """Return the model registry's folder within the state."""
-    return state / "models"
-
-
 def downloads_dir(state: Path) -> Path:
     """Return the folder of downloaded archives within the state."""
     return state / "downloads"

@@ -122,14 +122,14 @@ class ModelRegistry:
         self,
         make_model: Callable[[str], bytes],
         make_manifest: Callable[[str, bytes], ModelManifest],
-        attachments: Mapping[str, bytes] | None = None,
+        make_attachments: Callable[[], Mapping[str, bytes]] = dict,
     ) -> ModelVersion:
         """Publish the next version; it exists only once its manifest is in place.
 
         Args:
             make_model: given the version's name, returns the ONNX file (the name is inside it).
             make_manifest: given the name and the ONNX bytes, returns the manifest.
-            attachments: further files of the version, by name.
+            make_attachments: returns further files of the version, by name.
 
         Returns:
             The published version.
@@ -145,7 +145,7 @@ class ModelRegistry:
                 raise InvalidVersion(f"The manifest names {manifest.version!r}, not {folder.name}.")
             if manifest.sha256 != hashlib.sha256(model).hexdigest():
                 raise InvalidVersion(f"The manifest of {folder.name} has another checksum.")
-            for name, content in {**(attachments or {}), MODEL_NAME: model}.items():
+            for name, content in {**make_attachments(), MODEL_NAME: model}.items():
                 write_atomically(folder / name, content)
             write_atomically(folder / MANIFEST_NAME, manifest.to_json().encode())
         except BaseException:
@@ -237,6 +237,11 @@ class ModelRegistry:
             "history": history[-_HISTORY_LENGTH:],
         }
         write_atomically(self._pointer, (json.dumps(content, indent=2) + "\n").encode())
+
+
+def open_registry(state_dir: Path) -> ModelRegistry:
+    """Return the registry within the folder of all mutable state, over the shipped baseline."""
+    return ModelRegistry(state_dir / "models", baseline_folder())
 
 
 def baseline_folder() -> Path:

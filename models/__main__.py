@@ -1,0 +1,123 @@
+"""Command line of the model registry: ``python -m models list|show|activate|roll-back|delete``."""
+
+import argparse
+import os
+import shutil
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from models.errors import ModelError
+from models.manifest import MANIFEST_NAME, MODEL_NAME
+from models.registry import ModelRegistry, open_registry
+
+_RESTART = "A running app serves it after its next start."
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit status."""
+    options = _parser().parse_args(arguments)
+    registry = open_registry(options.state_dir)
+    run: Callable[[argparse.Namespace, ModelRegistry, Console], None] = options.run
+    try:
+        run(options, registry, Console())
+    except ModelError as error:
+        Console(stderr=True).print(f"[red]{type(error).__name__}[/]: {error}", highlight=False)
+        return 1
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m models", description=__doc__)
+    parser.add_argument(
+        "--state-dir",
+        type=Path,
+        default=Path(os.environ.get("FRUIT_STATE_DIR") or "var"),
+        help="folder of all mutable state (default: FRUIT_STATE_DIR or var)",
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    commands.add_parser("list", help="every published version").set_defaults(run=_list)
+    show = commands.add_parser("show", help="the manifest of a version")
+    show.add_argument("version")
+    show.set_defaults(run=_show)
+    activate = commands.add_parser("activate", help="choose the version that the app serves")
+    activate.add_argument("version")
+    activate.set_defaults(run=_activate)
+    roll_back = commands.add_parser("roll-back", help="return to the version chosen before")
+    roll_back.set_defaults(run=_roll_back)
+    delete = commands.add_parser("delete", help="delete a version that is not active, for good")
+    delete.add_argument("version")
+    delete.add_argument("--yes", action="store_true", help="do not ask")
+    delete.set_defaults(run=_delete)
+    copy = commands.add_parser("copy", help="copy a version's model and manifest to a folder")
+    copy.add_argument("version")
+    copy.add_argument("folder", type=Path)
+    copy.set_defaults(run=_copy)
+    return parser
+
+
+def _list(options: argparse.Namespace, registry: ModelRegistry, console: Console) -> None:
+    versions = registry.list()
+    if not versions:
+        console.print("No version is published. Make one with 'python -m training'.")
+        return
+    active = registry.active().version
+    metrics = sorted({name for v in versions for name in v.manifest.metrics if "/test" in name})
+    table = Table()
+    for column in ("Version", "Active", "Created (UTC)", "Network", *metrics):
+        table.add_column(column)
+    for found in versions:
+        manifest = found.manifest
+        scores = [manifest.metrics.get(name) for name in metrics]
+        table.add_row(
+            manifest.version,
+            "yes" if manifest.version == active else "",
+            f"{manifest.created_at:%Y-%m-%d %H:%M}",
+            manifest.network,
+            *(f"{score.accuracy:.2%}" if score else "-" for score in scores),
+        )
+    console.print(table)
+
+
+def _show(options: argparse.Namespace, registry: ModelRegistry, console: Console) -> None:
+    print(registry.get(options.version).manifest.to_json(), end="")
+
+
+def _activate(options: argparse.Namespace, registry: ModelRegistry, console: Console) -> None:
+    console.print(f"{registry.activate(options.version).version} is active. {_RESTART}")
+
+
+def _roll_back(options: argparse.Namespace, registry: ModelRegistry, console: Console) -> None:
+    console.print(f"Back to {registry.roll_back().version}. {_RESTART}")
+
+
+def _delete(options: argparse.Namespace, registry: ModelRegistry, console: Console) -> None:
+    registry.get(options.version)
+    if not options.yes and not _confirmed(f"Delete {options.version} for good? [y/N] "):
+        console.print("Nothing was deleted.")
+        return
+    registry.delete(options.version)
+    console.print(f"{options.version} is deleted.")
+
+
+def _copy(options: argparse.Namespace, registry: ModelRegistry, console: Console) -> None:
+    found = registry.get(options.version)
+    found.verify()
+    options.folder.mkdir(parents=True, exist_ok=True)
+    for name in (MODEL_NAME, MANIFEST_NAME):
+        shutil.copyfile(found.folder / name, options.folder / name)
+    console.print(f"{found.version} is copied to {options.folder}.")
+
+
+def _confirmed(question: str) -> bool:
+    try:
+        return input(question).strip().lower() in {"y", "yes"}
+    except EOFError:
+        return False
+
+
+if __name__ == "__main__":
+    sys.exit(main())

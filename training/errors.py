@@ -1,0 +1,33 @@
+"""Errors of the training package.
+
+TrainingError
+├── NotEnoughData    (ValueError)   a class or a split has too few images to learn or to judge
+├── UnknownNetwork   (LookupError)  no network of that name in the table
+└── MissingExtra     (ImportError)  the extra ``train`` is not installed
+"""
+
+
+class TrainingError(Exception):
+    """Base of every error that this package raises on purpose."""
+
+
+class NotEnoughData(TrainingError, ValueError):
+    """A class or a split has too few images to learn from or to judge by."""
+
+
+class UnknownNetwork(TrainingError, LookupError):
+    """No network has that name."""
+
+    def __init__(self, name: str, available: list[str]) -> None:
+        super().__init__(f"No network {name!r}; available: {', '.join(available)}.")
+        self.name = name
+
+
+class MissingExtra(TrainingError, ImportError):
+    """Training needs packages that serving does not."""
+
+    def __init__(self, package: str) -> None:
+        super().__init__(
+            f"Training needs {package!r}, which is not installed. Install the extra 'train': "
+            "pip install -e '.[train]'"
+        )

@@ -1,0 +1,130 @@
+"""Fit a network: the seed's recipe of early stopping, a falling learning rate and class weights."""
+
+import logging
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from sklearn.utils.class_weight import compute_class_weight
+
+from training.config import TrainConfig
+from training.dataset import LabelledImages, batches
+from training.network import build_network
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """What one pass over the training images gave.
+
+    Attributes:
+        number: counted from 1.
+        epochs: how many there will be at most.
+        metrics: as Keras names them: loss, accuracy, val_loss, val_accuracy, learning_rate.
+        duration_s: of this epoch, in seconds.
+    """
+
+    number: int
+    epochs: int
+    metrics: dict[str, float]
+    duration_s: float
+
+
+@dataclass(frozen=True)
+class Fit:
+    """A trained model, with the weights of its best epoch, and the history of the run."""
+
+    model: keras.Model
+    history: list[dict[str, float]]
+
+
+def fit(
+    config: TrainConfig,
+    train: LabelledImages,
+    validation: LabelledImages,
+    classes: int,
+    on_epoch: Callable[[Epoch], None] = lambda epoch: None,
+) -> Fit:
+    """Train the configured network, and return it with the weights of the lowest val_loss.
+
+    Args:
+        config: every setting of the run.
+        train: what it learns from.
+        validation: what chooses the epoch; never the test images.
+        classes: K.
+        on_epoch: called after each epoch; an exception from it ends the run.
+    """
+    keras.utils.set_random_seed(config.seed)
+    model = build_network(config, classes)
+    model.compile(
+        optimizer=keras.optimizers.Adam(config.learning_rate),
+        loss="categorical_crossentropy",
+        metrics=["accuracy"],
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        best = Path(folder) / "best.weights.h5"
+        history = model.fit(
+            batches(train, classes, config.batch_size, shuffle_seed=config.seed),
+            validation_data=batches(validation, classes, config.batch_size),
+            epochs=config.epochs,
+            class_weight=_class_weights(train, classes) if config.class_weights else None,
+            callbacks=[
+                keras.callbacks.EarlyStopping(monitor="val_loss", patience=config.patience_epochs),
+                keras.callbacks.ReduceLROnPlateau(
+                    monitor="val_loss",
+                    factor=config.plateau_factor,
+                    patience=config.plateau_epochs,
+                ),
+                keras.callbacks.ModelCheckpoint(
+                    best, monitor="val_loss", save_best_only=True, save_weights_only=True
+                ),
+                _Reporter(config.epochs, on_epoch),
+            ],
+            verbose=0,
+        )
+        model.load_weights(best)
+    return Fit(model, _by_epoch(history.history))
+
+
+def use_threads(threads: int) -> None:
+    """Bound TensorFlow's threads, before its first operation; 0 leaves one a core."""
+    tf.config.threading.set_intra_op_parallelism_threads(threads)
+    tf.config.threading.set_inter_op_parallelism_threads(threads)
+
+
+class _Reporter(keras.callbacks.Callback):  # type: ignore[misc]  # keras has no types
+    """Tells the caller what each epoch gave and how long it took."""
+
+    def __init__(self, epochs: int, on_epoch: Callable[[Epoch], None]) -> None:
+        super().__init__()
+        self._epochs = epochs
+        self._on_epoch = on_epoch
+        self._started = 0.0
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        self._started = time.perf_counter()
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        metrics = {name: float(value) for name, value in (logs or {}).items()}
+        duration_s = time.perf_counter() - self._started
+        self._on_epoch(Epoch(epoch + 1, self._epochs, metrics, duration_s))
+
+
+def _class_weights(data: LabelledImages, classes: int) -> dict[int, float]:
+    columns = np.arange(classes)
+    weights = compute_class_weight("balanced", classes=columns, y=data.targets)
+    return dict(zip(columns.tolist(), weights.tolist(), strict=True))
+
+
+def _by_epoch(history: dict[str, list[float]]) -> list[dict[str, float]]:
+    return [
+        {name: float(values[epoch]) for name, values in history.items()}
+        for epoch in range(len(history["loss"]))
+    ]
