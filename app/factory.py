@@ -16,14 +16,13 @@ from app.rest import build_router
 from app.service import PredictionService
 from app.settings import Settings
 from app.workers import WorkerPool
-from data.state import models_dir
-from models.registry import ModelRegistry, baseline_folder
+from models.registry import open_registry
 
 
 def create_service(settings: Settings) -> PredictionService:
     """Return the prediction service over the state directory, its version loaded."""
     service = PredictionService(
-        ModelRegistry(models_dir(settings.state_dir), baseline_folder()),
+        open_registry(settings.state_dir),
         limits=settings.image_limits,
         pool=WorkerPool(settings.workers, settings.max_pending, settings.max_wait_s),
         metrics=Metrics(),
@@ -67,7 +66,8 @@ def _mount_page(app: FastAPI, service: PredictionService, settings: Settings) ->
 
     import gradio as gr  # 2 s: only now, so that the command line does without
 
-    from app.tabs.page import CSS, build_page, theme
+    from app.tabs.looks import CSS, theme
+    from app.tabs.page import build_page
     from app.tabs.predict import PAGE_JS
 
     page = build_page(service, settings, write_examples(settings.state_dir / "examples"))

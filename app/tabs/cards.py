@@ -8,6 +8,7 @@ from html import escape
 from typing import Final
 
 from app.results import Prediction, Refusal
+from app.tabs.looks import APPLE
 
 # How sure an answer must be to be shown as such. Chosen by eye until a version brings its own
 # calibrated threshold.
@@ -16,9 +17,9 @@ LIKELY: Final = 0.50
 # A spreadsheet runs a cell that begins with one of these as a formula (OWASP, "CSV Injection").
 _FORMULA_STARTS: Final = ("=", "+", "-", "@", "\t", "\r")
 
-EMPTY: Final = """
-<section class="card empty">
-  <div class="empty-icon" aria-hidden="true">🍎</div>
+EMPTY: Final = f"""
+<section class="fc-card fc-empty">
+  <div class="fc-empty-icon" aria-hidden="true">{APPLE}</div>
   <h2>Your answer appears here</h2>
   <p>Drop a photo, paste one, or tap an example. You see the fruit, how sure the model is,
   and how long it took.</p>
@@ -35,25 +36,25 @@ def prediction_card(prediction: Prediction, thumbnail: str) -> str:
     """
     level, words = confidence(prediction.probability)
     name = escape(prediction.name or "photo")
-    photo = f'<img class="photo" src="{thumbnail}" alt="{name}">' if thumbnail else ""
+    photo = f'<img class="fc-photo" src="{thumbnail}" alt="{name}">' if thumbnail else ""
     bars = "".join(_bar(label, value) for label, value in prediction.probabilities)
     timing = prediction.timing_ms
     return f"""
-<section class="card answer {level}" data-request-id="{escape(prediction.request_id)}">
-  <div class="answer-head">
+<section class="fc-card fc-answer {level}" data-request-id="{escape(prediction.request_id)}">
+  <div class="fc-answer-head">
     {photo}
-    <div class="answer-words">
-      <span class="pill">{words}</span>
-      <h2 class="label">{escape(pretty(prediction.label))}</h2>
-      <p class="sure">{percent(prediction.probability)}</p>
+    <div class="fc-answer-words">
+      <span class="fc-pill">{words}</span>
+      <h2 class="fc-label">{escape(pretty(prediction.label))}</h2>
+      <p class="fc-sure">{percent(prediction.probability)}</p>
     </div>
   </div>
-  <ol class="bars" aria-label="All probabilities">{bars}</ol>
-  <footer class="facts">
+  <ol class="fc-bars" aria-label="All probabilities">{bars}</ol>
+  <footer class="fc-facts">
     <span>decode <b>{timing.decode:.1f} ms</b></span>
     <span>inference <b>{timing.inference:.1f} ms</b></span>
     <span>total <b>{timing.total:.1f} ms</b></span>
-    <span>version <b class="version">{escape(prediction.version)}</b></span>
+    <span>version <b class="fc-version">{escape(prediction.version)}</b></span>
   </footer>
 </section>
 """
@@ -62,8 +63,8 @@ def prediction_card(prediction: Prediction, thumbnail: str) -> str:
 def refusal_card(refusal: Refusal) -> str:
     """Return why the one file was refused."""
     return f"""
-<section class="card refusal" role="alert">
-  <span class="pill">Not an answer</span>
+<section class="fc-card fc-refusal" role="alert">
+  <span class="fc-pill">Not an answer</span>
   <h2>{escape(refusal.name or "This file")} could not be used</h2>
   <p>{escape(refusal.error["message"])}</p>
 </section>
@@ -80,17 +81,17 @@ def answers_table(answers: Sequence[Prediction | Refusal], thumbnails: Sequence[
     rows = "".join(_row(a, t) for a, t in zip(answers, thumbnails, strict=True))
     refused = sum(isinstance(answer, Refusal) for answer in answers)
     summary = f"{len(answers) - refused} of {len(answers)} photos named"
-    more = f" · <span class='bad'>{refused} refused</span>" if refused else ""
+    more = f" · <span class='fc-bad'>{refused} refused</span>" if refused else ""
     content = base64.b64encode(to_csv(answers).encode("utf-8-sig")).decode()
     # The file rides in the link, so that nothing is written, served or left over on the server.
     return f"""
-<section class="card many">
-  <div class="many-head">
+<section class="fc-card fc-many">
+  <div class="fc-many-head">
     <h2>{summary}{more}</h2>
-    <a class="download" download="predictions.csv" href="data:text/csv;base64,{content}"
+    <a class="fc-download" download="predictions.csv" href="data:text/csv;base64,{content}"
       >Download CSV</a>
   </div>
-  <ul class="rows">{rows}</ul>
+  <ul class="fc-rows">{rows}</ul>
 </section>
 """
 
@@ -115,10 +116,10 @@ def to_csv(answers: Sequence[Prediction | Refusal]) -> str:
 def confidence(probability: float) -> tuple[str, str]:
     """Return the CSS class and the words for how sure an answer is."""
     if probability >= SURE:
-        return "sure-high", "Sure"
+        return "fc-sure-high", "Sure"
     if probability >= LIKELY:
-        return "sure-middle", "Probably"
-    return "sure-low", "A guess"
+        return "fc-sure-middle", "Probably"
+    return "fc-sure-low", "A guess"
 
 
 def pretty(label: str) -> str:
@@ -135,26 +136,39 @@ def _bar(label: str, value: float) -> str:
     # People read a rounded value; the exact one stands in an attribute.
     return (
         f'<li data-label="{escape(label)}" data-probability="{value!r}" title="{value!r}">'
-        f'<span class="bar-label">{escape(pretty(label))}</span>'
-        f'<span class="track"><span class="fill" style="width:{value * 100:.2f}%"></span></span>'
-        f'<span class="bar-value">{percent(value)}</span></li>'
+        f"{bar(label, value, percent(value))}</li>"
+    )
+
+
+def bar(label: str, share: float, value: str) -> str:
+    """Return one line of a bar chart.
+
+    Args:
+        label: the class.
+        share: length of the bar, 0..1.
+        value: what stands behind it.
+    """
+    return (
+        f'<span class="fc-bar-label">{escape(pretty(label))}</span><span class="fc-track">'
+        f'<span class="fc-fill" style="width:{share:.2%}"></span></span>'
+        f'<span class="fc-bar-value">{escape(value)}</span>'
     )
 
 
 def _row(answer: Prediction | Refusal, thumbnail: str) -> str:
     name = escape(answer.name or "photo")
-    photo = f'<img src="{thumbnail}" alt="">' if thumbnail else '<span class="no-photo">!</span>'
+    photo = f'<img src="{thumbnail}" alt="">' if thumbnail else '<span class="fc-no-photo">!</span>'
     if isinstance(answer, Refusal):
         return (
-            f'<li class="row refused">{photo}<span class="row-name">{name}</span>'
-            f'<span class="row-why">{escape(answer.error["message"])}</span></li>'
+            f'<li class="fc-row fc-refused">{photo}<span class="fc-row-name">{name}</span>'
+            f'<span class="fc-row-why">{escape(answer.error["message"])}</span></li>'
         )
     level, words = confidence(answer.probability)
     return (
-        f'<li class="row {level}" data-probability="{answer.probability!r}">{photo}'
-        f'<span class="row-name">{name}</span>'
-        f'<span class="row-label">{escape(pretty(answer.label))}</span>'
-        f'<span class="row-value" title="{words}">{percent(answer.probability)}</span></li>'
+        f'<li class="fc-row {level}" data-probability="{answer.probability!r}">{photo}'
+        f'<span class="fc-row-name">{name}</span>'
+        f'<span class="fc-row-label">{escape(pretty(answer.label))}</span>'
+        f'<span class="fc-row-value" title="{words}">{percent(answer.probability)}</span></li>'
     )
 
 

@@ -75,11 +75,11 @@ def build_tab(service: PredictionService, settings: Settings, examples: Sequence
                 type="filepath",
                 label="Photos or a zip of photos",
                 show_label=False,
-                height=230,
+                height=210,
                 elem_id="photos",
             )
             gr.HTML(
-                '<p class="hint">JPEG, PNG, WebP, GIF, BMP, TIFF or HEIC, up to '
+                '<p class="fc-hint">JPEG, PNG, WebP, GIF, BMP, TIFF or HEIC, up to '
                 f"{settings.max_file_bytes // 1_000_000} MB each; at most {settings.max_files} "
                 "photos at once. You can also paste a photo anywhere on this page.</p>"
             )
@@ -109,9 +109,14 @@ def build_tab(service: PredictionService, settings: Settings, examples: Sequence
             api_visibility="private",
         )
 
-    private: dict[str, Any] = {"api_visibility": "private", "concurrency_limit": None}
-    photos.upload(answer_and_clear, photos, [result, photos], show_progress_on=result, **private)
-    camera.input(answer, camera, result, show_progress_on=result, **private)
+    shown: dict[str, Any] = {
+        "api_visibility": "private",
+        "concurrency_limit": None,
+        "show_progress_on": result,
+        "scroll_to_output": True,  # on a phone the answer lies below the fold
+    }
+    photos.upload(answer_and_clear, photos, [result, photos], **shown)
+    camera.input(answer, camera, result, **shown)
 
     # An endpoint of its own for clients. A File component and not gr.api: only a component's
     # preprocessing makes sure that the file named by the caller is one that the caller uploaded.

@@ -8,7 +8,7 @@ import gradio as gr
 from gradio.events import api
 
 from app.service import PredictionService
-from app.tabs.cards import pretty
+from app.tabs.cards import bar
 
 REFRESH_S: Final = 3.0
 
@@ -54,7 +54,7 @@ def status_html(status: dict[str, Any]) -> str:
 def _now(status: dict[str, Any]) -> str:
     model = status["model"]
     problem = status["problem"]
-    notice = f'<p class="notice" role="alert">{escape(problem)}</p>' if problem else ""
+    notice = f'<p class="fc-notice" role="alert">{escape(problem)}</p>' if problem else ""
     tiles = (
         (
             "Version",
@@ -67,12 +67,12 @@ def _now(status: dict[str, Any]) -> str:
         ("Errors", f"{status['errors']:,}", "of the server's own"),
         ("Memory", f"{status['memory_bytes'] / 1e6:,.0f} MB", "of this process"),
     )
-    return notice + '<div class="tiles">' + "".join(_tile(*tile) for tile in tiles) + "</div>"
+    return notice + '<div class="fc-tiles">' + "".join(_tile(*tile) for tile in tiles) + "</div>"
 
 
 def _tile(title: str, value: str, note: str) -> str:
     return (
-        f'<div class="tile"><span>{escape(title)}</span><b>{escape(value)}</b>'
+        f'<div class="fc-tile"><span>{escape(title)}</span><b>{escape(value)}</b>'
         f"<small>{escape(note)}</small></div>"
     )
 
@@ -87,7 +87,9 @@ def _latency(latency_ms: dict[str, Any]) -> str:
         for stage, values in latency_ms.items()
     )
     note = f"last {count:,} predictions" if count else "no predictions yet"
-    return f'<section class="card"><h3>Latency, ms <small>{note}</small></h3>' + _table(head, rows)
+    return f'<section class="fc-card"><h3>Latency, ms <small>{note}</small></h3>' + _table(
+        head, rows
+    )
 
 
 def _labels(status: dict[str, Any]) -> str:
@@ -96,14 +98,12 @@ def _labels(status: dict[str, Any]) -> str:
     labels = [*known, *(label for label in counts if label not in known)]
     most = max(counts.values(), default=0) or 1
     rows = "".join(
-        f'<li><span class="bar-label">{escape(pretty(label))}</span><span class="track">'
-        f'<span class="fill" style="width:{100 * counts.get(label, 0) / most:.1f}%"></span></span>'
-        f'<span class="bar-value">{counts.get(label, 0):,}</span></li>'
+        f"<li>{bar(label, counts.get(label, 0) / most, f'{counts.get(label, 0):,}')}</li>"
         for label in labels
     )
     return (
-        '<section class="card"><h3>Answers by class <small>since the start</small></h3>'
-        f'<ol class="bars">{rows}</ol></section>'
+        '<section class="fc-card"><h3>Answers by class <small>since the start</small></h3>'
+        f'<ol class="fc-bars">{rows}</ol></section>'
     )
 
 
@@ -123,14 +123,14 @@ def _model(model: dict[str, Any] | None) -> str:
         f"{model['input_side_px']} px, trained {_when(model['created_at'])}"
     )
     return (
-        f'<section class="card"><h3>Model {escape(model["version"])}</h3>'
-        f'<p class="hint">{escape(facts)}</p>' + _table(head, rows)
+        f'<section class="fc-card"><h3>Model {escape(model["version"])}</h3>'
+        f'<p class="fc-hint">{escape(facts)}</p>' + _table(head, rows)
     )
 
 
 def _table(head: str, rows: str) -> str:
     return (
-        f'<div class="scroll"><table class="figures"><thead>{head}</thead>'
+        f'<div class="fc-scroll"><table class="fc-figures"><thead>{head}</thead>'
         f"<tbody>{rows}</tbody></table></div></section>"
     )
 

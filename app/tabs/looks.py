@@ -1,0 +1,160 @@
+"""How the page looks: colours, type, and the style sheet of our own HTML.
+
+Our class names begin with ``fc-``, because Gradio has a ``row`` and a ``label`` of its own.
+"""
+
+from typing import Final
+
+import gradio as gr
+
+# Drawn, because an emoji shows as an empty box where no font has it.
+APPLE: Final = """
+<svg class="fc-apple" viewBox="0 0 24 24" aria-hidden="true">
+  <path fill="#dc2626" d="M12 7c-2-1.6-4.6-1.7-6.4 0C3.4 9 3.2 13 5 17c1.4 3 3.4 4.7 5.2 4.2.7-.2
+    1.1-.4 1.8-.4s1.1.2 1.8.4c1.8.5 3.8-1.2 5.2-4.2 1.8-4 1.6-8-.6-10-1.8-1.7-4.4-1.6-6.4 0z"/>
+  <path fill="none" stroke="#78350f" stroke-width="1.6" stroke-linecap="round"
+    d="M12 7c0-2 .5-3.5 1.5-4.5"/>
+  <path fill="#16a34a" d="M13.6 4.6c1-2 3-2.8 5.4-2.6-.4 2.4-2.4 3.6-5.4 2.6z"/>
+</svg>
+"""
+
+
+def theme() -> gr.themes.Base:
+    """Return colours and type; the system's own fonts, so that nothing is fetched for them."""
+    fonts = ["system-ui", "-apple-system", "Segoe UI", "Roboto", "sans-serif"]
+    soft = gr.themes.Soft(
+        primary_hue="emerald",
+        secondary_hue="emerald",
+        neutral_hue="stone",
+        radius_size="lg",
+        font=fonts,
+        font_mono=["ui-monospace", "Menlo", "Consolas", "monospace"],
+    )
+    # Soft's own grey is below the contrast of 4.5 to 1 that WCAG 2.2 asks for (1.4.3).
+    return soft.set(
+        body_text_color_subdued="*neutral_600",
+        body_text_color_subdued_dark="*neutral_300",
+    )
+
+
+CSS: Final = """
+.gradio-container { width: 100%; max-width: 1120px !important; margin: 0 auto !important; }
+.fc-apple { height: 1em; width: 1em; vertical-align: -.1em; display: inline-block; }
+.fc-masthead { padding: 18px 4px 6px; }
+.fc-masthead h1 { font-size: 1.9rem; font-weight: 700; margin: 0; letter-spacing: -.02em; }
+.fc-masthead p { margin: 4px 0 0; font-size: 1.05rem; color: var(--body-text-color-subdued); }
+.fc-hint { color: var(--body-text-color-subdued); font-size: .85rem; margin: 0; }
+.fc-card { background: var(--block-background-fill); border: 1px solid
+  var(--border-color-primary); border-radius: 16px; padding: 20px; margin-bottom: 14px; }
+.fc-card h2 { margin: 0; font-size: 1.2rem; }
+.fc-card h3 { margin: 0 0 10px; font-size: 1.05rem; }
+.fc-card h3 small { font-weight: 400; color: var(--body-text-color-subdued); }
+.fc-empty { text-align: center; padding: 48px 24px; border-style: dashed; }
+.fc-empty-icon { font-size: 2.6rem; }
+.fc-empty p { color: var(--body-text-color-subdued); max-width: 34ch; margin: 8px auto 0; }
+.fc-answer { --tone: #047857; --soft: #d1fae5; --ink: #065f46; }
+.fc-answer.fc-sure-middle { --tone: #b45309; --soft: #fef3c7; --ink: #78350f; }
+.fc-answer.fc-sure-low { --tone: #57534e; --soft: #e7e5e4; --ink: #44403c; border-style: dashed; }
+.fc-answer { border-top: 5px solid var(--tone); }
+.fc-answer-head { display: flex; gap: 18px; align-items: center; }
+.fc-photo { width: 132px; height: 132px; object-fit: cover; border-radius: 12px; margin: 0; flex:
+  none; background: #fff; }
+.fc-pill { display: inline-block; padding: 3px 11px; border-radius: 99px; font-size: .8rem;
+  font-weight: 600; background: var(--soft); color: var(--ink); }
+.fc-answer .fc-label { font-size: 2.3rem; line-height: 1.1; font-weight: 750; margin: 6px 0 0;
+  overflow-wrap: anywhere; }
+.fc-answer.fc-sure-low .fc-label { font-style: italic; font-weight: 500; }
+.fc-sure { font-size: 1.15rem; margin: 2px 0 0; color: var(--body-text-color-subdued); }
+.fc-bars { list-style: none; padding: 0; margin: 18px 0 0; }
+.fc-bars li { display: grid; grid-template-columns: 92px 1fr 62px; gap: 10px; align-items: center;
+  padding: 4px 0; font-size: .95rem; }
+.fc-bar-label { overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
+.fc-bar-value { text-align: right; font-variant-numeric: tabular-nums; }
+.fc-track { height: 10px; border-radius: 99px; background: var(--border-color-primary); overflow:
+  hidden; display: block; }
+.fc-fill { display: block; height: 100%; border-radius: 99px; background: var(--tone, #047857);
+  opacity: .5; }
+.fc-answer .fc-bars li:first-child { font-weight: 650; }
+.fc-answer .fc-bars li:first-child .fc-fill { opacity: 1; }
+.fc-facts { display: flex; flex-wrap: wrap; gap: 4px 18px; margin-top: 16px; padding-top: 12px;
+  border-top: 1px solid var(--border-color-primary); font-size: .85rem; color:
+  var(--body-text-color-subdued); }
+.fc-facts b { color: var(--body-text-color); font-weight: 600; }
+.fc-refusal { border-top: 5px solid #b91c1c; }
+.fc-refusal .fc-pill { background: #fee2e2; color: #991b1b; }
+.fc-refusal h2 { margin: 8px 0 4px; overflow-wrap: anywhere; }
+.fc-many-head { display: flex; flex-wrap: wrap; gap: 10px; justify-content: space-between;
+  align-items: center; margin-bottom: 8px; }
+.fc-bad { color: #b91c1c; }
+.dark .fc-bad { color: #fca5a5; }
+a.fc-download { background: #047857; color: #fff !important; padding: 8px 16px; border-radius:
+  10px; font-weight: 600; text-decoration: none; }
+a.fc-download:hover { background: #065f46; }
+.fc-rows { list-style: none; padding: 0; margin: 0; max-height: 640px; overflow-y: auto; }
+.fc-row { display: grid; grid-template-columns: 52px minmax(0, 1fr) auto 66px; gap: 12px;
+  align-items: center; padding: 8px 0; border-top: 1px solid var(--border-color-primary); }
+.fc-row img, .fc-no-photo { width: 52px; height: 52px; object-fit: cover; border-radius: 8px;
+  margin: 0; background: #fff; }
+.fc-no-photo { display: grid; place-items: center; background: #fee2e2; color: #991b1b;
+  font-weight: 700; }
+.fc-row-name { overflow: hidden; text-overflow: ellipsis; white-space: nowrap; color:
+  var(--body-text-color-subdued); }
+.fc-row-label { font-weight: 650; }
+.fc-row.fc-sure-low .fc-row-label { font-style: italic; font-weight: 400; }
+.fc-row-value { text-align: right; font-variant-numeric: tabular-nums; }
+.fc-row.fc-sure-high .fc-row-value { color: #047857; font-weight: 650; }
+.dark .fc-row.fc-sure-high .fc-row-value { color: #6ee7b7; }
+.fc-row.fc-sure-middle .fc-row-value { color: #b45309; }
+.dark .fc-row.fc-sure-middle .fc-row-value { color: #fcd34d; }
+.fc-row-why { grid-column: 2 / -1; margin-top: -10px; color: #b91c1c; font-size: .88rem;
+  overflow-wrap: anywhere; }
+.dark .fc-row-why { color: #fca5a5; }
+.fc-tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(150px, 1fr)); gap: 12px;
+  margin-bottom: 14px; }
+.fc-tile { background: var(--block-background-fill); border: 1px solid
+  var(--border-color-primary); border-radius: 14px; padding: 14px 16px; display: flex;
+  flex-direction: column; }
+.fc-tile span { font-size: .85rem; color: var(--body-text-color-subdued); }
+.fc-tile b { font-size: 1.5rem; line-height: 1.3; }
+.fc-tile small { color: var(--body-text-color-subdued); }
+.fc-notice { background: #fef3c7; color: #78350f; border-radius: 12px; padding: 12px 16px; }
+.fc-scroll { overflow-x: auto; }
+table.fc-figures, table.fc-figures tr { border: 0 !important; }
+table.fc-figures { width: 100%; margin: 0; border-collapse: collapse; font-variant-numeric:
+  tabular-nums; }
+table.fc-figures th, table.fc-figures td { padding: 6px 10px; text-align: right; border: 0;
+  border-bottom: 1px solid var(--border-color-primary); }
+table.fc-figures th:first-child { text-align: left; font-weight: 500; }
+#photos { border: 2px dashed #34a27b; }
+#photos .wrap { font-size: 0; color: #047857; }
+.dark #photos .wrap { color: #6ee7b7; }
+#photos .wrap .or { display: none; }
+#photos .wrap::after { content: "Drop photos or a zip here\\A or tap to choose"; font-size:
+  1.05rem; font-weight: 600; white-space: pre-line; line-height: 1.7; text-align: center; }
+#get { position: relative; }
+#get .html-container, #give .html-container { padding: 0 !important; }
+#give { gap: 10px; }
+.gradio-container button[role=tab] { font-size: 1rem; }
+.gradio-container button[role=tab].selected { color: #047857; }
+.dark .gradio-container button[role=tab].selected { color: #6ee7b7; }
+#examples .label { color: var(--body-text-color); font-weight: 600; }
+#examples .label svg { display: none; }
+@media (max-width: 700px) {
+  .gradio-container main { padding: 10px 14px !important; }
+  .fc-masthead { padding: 4px 2px 0; }
+  .fc-masthead h1 { font-size: 1.5rem; }
+  #photos { height: 150px !important; }
+  .fc-photo { width: 104px; height: 104px; }
+  .fc-answer .fc-label { font-size: 1.8rem; }
+  .fc-card { padding: 16px; }
+  .fc-empty { padding: 24px 16px; }
+  .fc-tiles { grid-template-columns: 1fr 1fr; }
+  .fc-rows { max-height: none; }
+  .fc-row { grid-template-columns: 52px minmax(0, 1fr) 66px; row-gap: 0; }
+  .fc-row img, .fc-no-photo { grid-row: span 2; }
+  .fc-row-name { grid-column: 2 / -1; font-size: .85rem; }
+  .fc-row-label { grid-column: 2; }
+  .fc-row-why { margin-top: 0; }
+  table.fc-figures th, table.fc-figures td { padding: 6px 4px; }
+}
+"""

@@ -1,0 +1,118 @@
+"""Shared by all tests: a tiny real model, published as a real version, and drawn photos."""
+
+import hashlib
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import data.images  # noqa: F401  registers the HEIC encoder with Pillow
+from data.drawings import EXAMPLE_LABELS, draw_fruit
+from data.labels import BASE_LABELS
+from models.manifest import EvaluationMetrics, InputSpec, ModelManifest
+from models.registry import ModelRegistry, ModelVersion
+
+# Mean colour (red, green, blue; 0..1) of each drawn fruit on its white ground.
+COLOURS = {
+    "apple": (0.796, 0.578, 0.558),
+    "avocado": (0.687, 0.707, 0.643),
+    "banana": (0.944, 0.927, 0.844),
+    "cucumber": (0.856, 0.881, 0.852),
+    "eggplant": (0.799, 0.772, 0.789),
+    "mango": (0.837, 0.738, 0.59),
+    "onion": (0.771, 0.658, 0.678),
+    "orange": (0.832, 0.627, 0.388),
+}
+SIDE_PX = 100
+SHARPNESS = 120.0
+
+
+def colour_model(labels: tuple[str, ...] = BASE_LABELS) -> bytes:
+    """Return a small ONNX model that names the nearest mean colour: right on the drawn fruit."""
+    import onnx
+    from onnx import TensorProto, helper, numpy_helper
+
+    k = len(labels)
+    # -s |c - m|^2 is, but for a term that all classes share, 2 s c.m - s |m|^2.
+    means = np.array([COLOURS[label] for label in labels], np.float32).T  # (3, K)
+    weights, bias = 2 * SHARPNESS * means, -SHARPNESS * (means**2).sum(0)
+    nodes = [
+        helper.make_node("Cast", ["image"], ["as_float"], to=TensorProto.FLOAT),
+        helper.make_node("Mul", ["as_float", "scale"], ["scaled"]),
+        helper.make_node("ReduceMean", ["scaled", "axes"], ["colour"], keepdims=0),
+        helper.make_node("MatMul", ["colour", "weights"], ["product"]),
+        helper.make_node("Add", ["product", "bias"], ["logits"]),
+        helper.make_node("Softmax", ["logits"], ["probabilities"], axis=-1),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "mean_colour",
+        [helper.make_tensor_value_info("image", TensorProto.UINT8, ["N", SIDE_PX, SIDE_PX, 3])],
+        [helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["N", k])],
+        [
+            numpy_helper.from_array(np.array(1 / 255, np.float32), "scale"),
+            numpy_helper.from_array(np.array([1, 2], np.int64), "axes"),
+            numpy_helper.from_array(weights, "weights"),
+            numpy_helper.from_array(bias, "bias"),
+        ],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
+    onnx.checker.check_model(model)
+    return bytes(model.SerializeToString())
+
+
+def publish(
+    registry: ModelRegistry, model: bytes, labels: tuple[str, ...] = BASE_LABELS
+) -> ModelVersion:
+    """Publish the model as the registry's next version."""
+    scores = EvaluationMetrics(
+        images=4000, accuracy=0.991, macro_precision=0.99, macro_recall=0.99, macro_f1=0.99,
+        weighted_precision=0.99, weighted_recall=0.99, weighted_f1=0.99, mean_confidence=0.98,
+        per_class={}, confusion=[],
+    )  # fmt: skip
+    shop = scores.model_copy(update={"images": 300, "accuracy": 0.52, "macro_f1": 0.41})
+
+    def manifest(name: str, content: bytes) -> ModelManifest:
+        return ModelManifest(
+            version=name,
+            labels=labels,
+            input=InputSpec(side_px=SIDE_PX),
+            sha256=hashlib.sha256(content).hexdigest(),
+            size_bytes=len(content),
+            network="mean_colour",
+            parameters=3 * len(labels),
+            metrics={"fruits-360/test": scores, "grocery/test": shop},
+        )
+
+    return registry.publish(lambda name: model, manifest)
+
+
+def encode(label: str, format: str = "PNG", side_px: int = 160, **options: object) -> bytes:
+    """Return a drawn fruit as an encoded file."""
+    buffer = io.BytesIO()
+    draw_fruit(label, side_px).save(buffer, format, **options)
+    return buffer.getvalue()
+
+
+@pytest.fixture
+def registry(tmp_path: Path) -> ModelRegistry:
+    """An empty registry without a baseline."""
+    return ModelRegistry(tmp_path / "models")
+
+
+@pytest.fixture
+def version(registry: ModelRegistry) -> ModelVersion:
+    """A published version of the small model."""
+    return publish(registry, colour_model())
+
+
+@pytest.fixture(scope="session")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with one drawn JPEG per class, a HEIC, and a text file that claims to be a JPEG."""
+    folder = tmp_path_factory.mktemp("photos")
+    for label in EXAMPLE_LABELS:
+        (folder / f"{label}.jpg").write_bytes(encode(label, "JPEG", 200, quality=90))
+    (folder / "phone.heic").write_bytes(encode("banana", "HEIF", 200))
+    (folder / "notes.jpg").write_bytes(b"this is no picture at all")
+    return folder
