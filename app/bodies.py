@@ -72,12 +72,12 @@ async def _read_form(request: Request, settings: Settings, top_k: int | None) ->
         if error.message.startswith("Too many files"):
             raise TooManyFiles(None, settings.max_files) from error
         raise BadRequest(f"The multipart body is malformed: {error.message}") from error
-    if not form.getlist(FIELD):
-        received = ", ".join(repr(name) for name in form) or "none"
-        raise BadRequest(
-            f"The form has no field {FIELD!r}; received: {received:.200}. Put the image there."
-        )
     try:
+        if not form.getlist(FIELD):
+            received = ", ".join(repr(name) for name in form) or "none"
+            raise BadRequest(
+                f"The form has no field {FIELD!r}; received: {received:.200}. Put the image there."
+            )
         if top_k is None:
             top_k = _parse_top_k(form.get("top_k"))
         return PredictBody([await _read_part(p, settings) for p in form.getlist(FIELD)], top_k)

@@ -155,7 +155,7 @@ def gradio_error(error: Exception, request_id: str) -> "gr.Error":
     import gradio as gr
 
     _, description = describe_error(error, request_id)
-    return gr.Error(html.escape(description["message"]), print_exception=False)
+    return gr.Error(html.escape(description["message"], quote=False), print_exception=False)
 
 
 def _description(error: Exception, message: str, request_id: str) -> dict[str, str]:

@@ -118,6 +118,7 @@ a.fc-download:hover { background: #065f46; }
 .fc-tile b { font-size: 1.5rem; line-height: 1.3; }
 .fc-tile small { color: var(--body-text-color-subdued); }
 .fc-notice { background: #fef3c7; color: #78350f; border-radius: 12px; padding: 12px 16px; }
+.fc-hint + .fc-scroll { margin-top: 10px; }
 .fc-scroll { overflow-x: auto; }
 table.fc-figures, table.fc-figures tr { border: 0 !important; }
 table.fc-figures { width: 100%; margin: 0; border-collapse: collapse; font-variant-numeric:
@@ -143,7 +144,7 @@ table.fc-figures th:first-child { text-align: left; font-weight: 500; }
   .gradio-container main { padding: 10px 14px !important; }
   .fc-masthead { padding: 4px 2px 0; }
   .fc-masthead h1 { font-size: 1.5rem; }
-  #photos { height: 150px !important; }
+  #photos, #photos > button, #photos .wrap { height: 150px !important; min-height: 0 !important; }
   .fc-photo { width: 104px; height: 104px; }
   .fc-answer .fc-label { font-size: 1.8rem; }
   .fc-card { padding: 16px; }
@@ -151,7 +152,7 @@ table.fc-figures th:first-child { text-align: left; font-weight: 500; }
   .fc-tiles { grid-template-columns: 1fr 1fr; }
   .fc-rows { max-height: none; }
   .fc-row { grid-template-columns: 52px minmax(0, 1fr) 66px; row-gap: 0; }
-  .fc-row img, .fc-no-photo { grid-row: span 2; }
+  .fc-row img, .fc-no-photo { grid-row: span 2; align-self: start; }
   .fc-row-name { grid-column: 2 / -1; font-size: .85rem; }
   .fc-row-label { grid-column: 2; }
   .fc-row-why { margin-top: 0; }

@@ -33,7 +33,7 @@ def build_tab(service: PredictionService, tab: gr.Tab, others: list[gr.Tab]) -> 
         """Return whether predictions are answered; as GET /api/health."""
         return service.health()
 
-    figures = gr.HTML(show, elem_id="figures")
+    figures = gr.HTML(elem_id="figures")
     timer = gr.Timer(REFRESH_S, active=False)
     quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden", "queue": False}
     timer.tick(show, None, figures, **quiet)

@@ -1,0 +1,74 @@
+"""Load as users make it: photos to ``/api/predict``, and a monitor that polls the status.
+
+    locust --headless --host http://127.0.0.1:7860 --users 100 --spawn-rate 10 --run-time 15m
+
+Photos are drawn; ``FRUIT_LOCUST_PHOTOS`` names a folder of your own. Never import this module where
+Gradio is imported: gevent patches the standard library.
+"""
+
+import io
+import os
+import random
+from pathlib import Path
+
+from locust import HttpUser, between, events, task
+
+from data.drawings import EXAMPLE_LABELS, draw_fruit
+from data.images import SUFFIXES
+
+PHOTOS: list[tuple[str, bytes]] = []
+
+
+@events.init.add_listener
+def load_photos(**_: object) -> None:
+    """Read the folder, or draw two pictures of each fruit."""
+    folder = os.environ.get("FRUIT_LOCUST_PHOTOS")
+    if folder:
+        paths = [p for p in sorted(Path(folder).rglob("*")) if p.suffix.lower() in SUFFIXES]
+        PHOTOS.extend((path.name, path.read_bytes()) for path in paths)
+        if not PHOTOS:
+            raise SystemExit(f"There are no photos in {folder}.")
+        return
+    for label in EXAMPLE_LABELS:
+        for seed in range(2):
+            buffer = io.BytesIO()
+            draw_fruit(label, 320, seed).save(buffer, "JPEG", quality=90)
+            PHOTOS.append((f"{label}-{seed}.jpg", buffer.getvalue()))
+
+
+class PhotoUser(HttpUser):
+    """Sends one photo after another, sometimes a handful at once."""
+
+    weight = 20
+    wait_time = between(0.1, 0.5)
+
+    @task(8)
+    def one_photo_in_a_form(self) -> None:
+        """Send one photo as browsers do."""
+        self.client.post("/api/predict", files={"file": random.choice(PHOTOS)})
+
+    @task(2)
+    def one_photo_as_the_body(self) -> None:
+        """Send one photo as programs do."""
+        _, content = random.choice(PHOTOS)
+        headers = {"Content-Type": "image/jpeg"}
+        self.client.post("/api/predict?top_k=3", content, headers=headers, name="/api/predict body")
+
+    @task(1)
+    def several_photos(self) -> None:
+        """Send four photos at once."""
+        files = [("file", photo) for photo in random.choices(PHOTOS, k=4)]
+        self.client.post("/api/predict", files=files, name="/api/predict x4")
+
+
+class Monitor(HttpUser):
+    """Looks whether all is well."""
+
+    weight = 1
+    wait_time = between(1, 3)
+
+    @task
+    def status(self) -> None:
+        """Poll health and status."""
+        self.client.get("/api/health")
+        self.client.get("/api/status")

@@ -1,0 +1,75 @@
+"""Answers as HTML and CSV: what is shown, and that nothing from outside is run."""
+
+import csv
+import io
+
+from app.results import Prediction, Refusal, Timing
+from app.tabs.cards import answers_table, confidence, percent, prediction_card, refusal_card, to_csv
+
+EVIL = '<script>alert("x")</script>'
+
+
+def answer(name: str | None = None, probability: float = 0.9731) -> Prediction:
+    pairs = (("red_onion", probability), ("apple", 1 - probability))
+    return Prediction("red_onion", pairs, "v0007", Timing(1.25, 0.5, 2.0), "id", name)
+
+
+def refusal(name: str, message: str = "It is damaged.") -> Refusal:
+    return Refusal(name, {"message": message, "type": "InvalidImage", "request_id": "id"})
+
+
+def test_card_shows_label_every_probability_times_and_version() -> None:
+    html = prediction_card(answer(), "")
+
+    for text in ("Red onion", "97.3 %", "2.7 %", "1.2 ms", "0.5 ms", "2.0 ms", "v0007"):
+        assert text in html
+    assert 'data-probability="0.9731"' in html
+
+
+def test_sure_and_unsure_answers_look_different() -> None:
+    assert [confidence(p)[0] for p in (0.95, 0.6, 0.3)] == [
+        "fc-sure-high",
+        "fc-sure-middle",
+        "fc-sure-low",
+    ]
+
+
+def test_percent_never_rounds_up_to_certainty() -> None:
+    assert [percent(p) for p in (1.0, 0.99999, 0.5, 0.0)] == [
+        "100.0 %",
+        "99.9 %",
+        "50.0 %",
+        "0.0 %",
+    ]
+
+
+def test_names_and_messages_are_escaped() -> None:
+    html = answers_table([answer(EVIL), refusal(EVIL, EVIL)], ["", ""])
+    html += prediction_card(answer(EVIL), "") + refusal_card(refusal(EVIL, EVIL))
+
+    assert "<script>" not in html
+    assert "&lt;script&gt;" in html
+
+
+def test_table_counts_what_was_refused() -> None:
+    html = answers_table([answer("a.jpg"), refusal("b.txt")], ["data:,", ""])
+
+    assert "1 of 2 photos named" in html
+    assert "1 refused" in html
+    assert "It is damaged." in html
+
+
+def test_csv_has_a_line_a_file_and_a_column_a_class() -> None:
+    rows = list(csv.reader(io.StringIO(to_csv([answer("a.jpg", 0.75), refusal("b.txt")]))))
+
+    assert rows == [
+        ["name", "label", "probability", "version", "error", "apple", "red_onion"],
+        ["a.jpg", "red_onion", "0.75", "v0007", "", "0.25", "0.75"],
+        ["b.txt", "", "", "", "It is damaged."],
+    ]
+
+
+def test_csv_cells_are_no_formulas() -> None:
+    rows = list(csv.reader(io.StringIO(to_csv([refusal("=1+1", "@SUM(A1)"), answer("-2")]))))
+
+    assert [rows[1][0], rows[1][4], rows[2][0]] == ["'=1+1", "'@SUM(A1)", "'-2"]

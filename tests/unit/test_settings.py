@@ -1,0 +1,47 @@
+"""Settings from the environment: defaults, values, and what is refused."""
+
+from pathlib import Path
+
+import pytest
+
+from app.errors import InvalidSettings
+from app.settings import Settings
+
+
+def test_empty_environment_gives_the_documented_defaults() -> None:
+    settings = Settings.from_environment({})
+
+    assert settings.state_dir == Path("var").absolute()
+    assert (settings.host, settings.port) == ("127.0.0.1", 7860)
+
+
+def test_variables_replace_defaults() -> None:
+    settings = Settings.from_environment(
+        {
+            "FRUIT_STATE_DIR": "/srv/fruit",
+            "GRADIO_SERVER_NAME": "0.0.0.0",
+            "GRADIO_SERVER_PORT": "8080",
+            "FRUIT_MAX_FILE_BYTES": "1000",
+            "FRUIT_MAX_WAIT_S": "0.5",
+        }
+    )
+
+    assert settings.state_dir == Path("/srv/fruit")
+    assert (settings.host, settings.port) == ("0.0.0.0", 8080)
+    assert (settings.image_limits.max_bytes, settings.max_wait_s) == (1000, 0.5)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("GRADIO_SERVER_PORT", "http"),
+        ("GRADIO_SERVER_PORT", "70000"),
+        ("FRUIT_MAX_FILES", "0"),
+        ("FRUIT_WORKERS", "1.5"),
+        ("FRUIT_MAX_WAIT_S", "-1"),
+        ("FRUIT_MAX_WAIT_S", "nan"),
+    ],
+)
+def test_unusable_value_is_refused_by_name(name: str, value: str) -> None:
+    with pytest.raises(InvalidSettings, match=f"{name} is '{value}'; it must be"):
+        Settings.from_environment({name: value})

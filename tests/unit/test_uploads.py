@@ -1,0 +1,90 @@
+"""Paths to named images: files, zips, folders, and what is refused."""
+
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from app.errors import TooManyFiles
+from app.results import ImageFile, Refusal
+from app.settings import Settings
+from app.uploads import read_images
+
+SETTINGS = Settings(max_file_bytes=100, max_files=3)
+
+
+def write_zip(path: Path, members: dict[str, bytes]) -> Path:
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    return path
+
+
+def test_files_zip_and_folder_give_named_images(tmp_path: Path) -> None:
+    (tmp_path / "one.jpg").write_bytes(b"1")
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "three.jpg").write_bytes(b"3")
+    members = {"a/two.jpg": b"2", "__MACOSX/a/._two.jpg": b"x", "a/.DS_Store": b"x"}
+    archive = write_zip(tmp_path / "some.zip", members)
+
+    found = read_images([tmp_path / "one.jpg", archive, tmp_path / "folder"], SETTINGS, "id")
+
+    assert found == [
+        ImageFile("one.jpg", b"1"),
+        ImageFile("a/two.jpg", b"2"),
+        ImageFile("three.jpg", b"3"),
+    ]
+
+
+def test_what_cannot_be_read_is_refused_and_the_rest_is_read(tmp_path: Path) -> None:
+    (tmp_path / "big.jpg").write_bytes(b"x" * 101)
+    (tmp_path / "fine.jpg").write_bytes(b"1")
+
+    found = read_images([tmp_path / n for n in ("gone.jpg", "big.jpg", "fine.jpg")], SETTINGS, "id")
+
+    assert [type(item) for item in found] == [Refusal, Refusal, ImageFile]
+    assert isinstance(found[1], Refusal)
+    assert "big.jpg has 101 bytes; the limit is 100" in found[1].error["message"]
+
+
+@pytest.mark.parametrize(
+    ("members", "reason"),
+    [
+        ({}, "holds no files"),
+        ({f"{n}.jpg": b"1" for n in range(4)}, "holds 4 files; the limit is 3"),
+        ({f"{n}.jpg": b"1" for n in range(9)}, "holds 9 files or more; the limit is 6"),
+    ],
+)
+def test_unfit_zip_is_one_refusal(tmp_path: Path, members: dict[str, bytes], reason: str) -> None:
+    found = read_images([write_zip(tmp_path / "a.zip", members)], SETTINGS, "id")
+
+    assert len(found) == 1
+    assert isinstance(found[0], Refusal)
+    assert reason in found[0].error["message"]
+
+
+def test_file_named_zip_that_is_none_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.zip").write_bytes(b"no zip")
+
+    (found,) = read_images([tmp_path / "a.zip"], SETTINGS, "id")
+
+    assert isinstance(found, Refusal)
+    assert found.error["type"] == "InvalidArchive"
+
+
+def test_large_member_is_refused_by_name(tmp_path: Path) -> None:
+    archive = write_zip(tmp_path / "a.zip", {"big.jpg": b"x" * 101, "ok.jpg": b"1"})
+
+    found = read_images([archive], SETTINGS, "id")
+
+    assert [item.name for item in found] == ["big.jpg", "ok.jpg"]
+    assert isinstance(found[0], Refusal)
+
+
+def test_more_files_than_allowed_together_is_too_many(tmp_path: Path) -> None:
+    paths = [tmp_path / f"{n}.jpg" for n in range(4)]
+    for path in paths:
+        path.write_bytes(b"1")
+
+    with pytest.raises(TooManyFiles, match="the limit is 3"):
+        read_images(paths, SETTINGS, "id")

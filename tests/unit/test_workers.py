@@ -1,0 +1,73 @@
+"""The bounded pool: what it refuses, and that large batches let others through."""
+
+import threading
+from functools import partial
+
+import pytest
+
+from app.errors import Overloaded
+from app.workers import WorkerPool
+
+
+class FakeClock:
+    def __init__(self) -> None:
+        self.now_s = 0.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+def test_request_beyond_max_pending_is_overloaded_and_later_ones_are_not() -> None:
+    pool = WorkerPool(threads=1, max_pending=2, max_wait_s=60)
+    go = threading.Event()
+    first, second = pool.submit(go.wait), pool.submit(lambda: "second")
+
+    with pytest.raises(Overloaded) as caught:
+        pool.submit(lambda: "third")
+
+    assert caught.value.retry_after_s == 1
+    go.set()
+    assert (first.result(), second.result()) == (True, "second")
+    pool.close()
+    assert pool.pending == 0
+
+
+def test_task_that_waited_too_long_is_overloaded() -> None:
+    clock = FakeClock()
+    pool = WorkerPool(threads=1, max_pending=9, max_wait_s=2.0, clock=clock)
+    go = threading.Event()
+    first, second = pool.submit(go.wait), pool.submit(lambda: "too late")
+
+    clock.now_s = 2.1
+    go.set()
+
+    assert first.result() is True
+    with pytest.raises(Overloaded, match="try again in 2 s"):
+        second.result()
+    pool.close()
+
+
+def test_failed_task_frees_its_place() -> None:
+    pool = WorkerPool(threads=1, max_pending=1, max_wait_s=60)
+
+    with pytest.raises(ZeroDivisionError):
+        pool.submit(lambda: 1 / 0).result()
+
+    pool.close()
+    assert pool.pending == 0
+
+
+def test_run_all_keeps_the_order_and_hands_over_a_thread_full_at_a_time() -> None:
+    pool = WorkerPool(threads=2, max_pending=1, max_wait_s=60)
+    started: list[int] = []
+
+    def task(number: int) -> int:
+        started.append(number)
+        return number
+
+    with pool.admitted():
+        results = pool.run_all(partial(task, n) for n in range(7))
+        assert next(results) == 0
+        assert len(started) <= 3
+        assert list(results) == [1, 2, 3, 4, 5, 6]
+    pool.close()
