@@ -8,7 +8,6 @@ import httpx
 
 from data.errors import DownloadFailed
 
-_CHUNK_BYTES = 1 << 18
 _TRIES = 5
 
 
@@ -71,7 +70,8 @@ def _continue(url: str, part: Path, on_progress: Callable[[int, int | None], Non
         length = response.headers.get("Content-Length")
         total = done + int(length) if length else None
         with part.open("ab" if done else "wb") as file:
-            for chunk in response.iter_raw(_CHUNK_BYTES):
+            # As they come: httpx drops a chunk of a fixed size that a break leaves incomplete.
+            for chunk in response.iter_raw():
                 file.write(chunk)
                 done += len(chunk)
                 on_progress(done, total)

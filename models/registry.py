@@ -105,7 +105,9 @@ class ModelRegistry:
         raise VersionNotFound(version, self._root, [v.version for v in self.list()])
 
     def active(self) -> ModelVersion:
-        """Return the chosen version; where none was chosen, the baseline, else the newest.
+        """Return the chosen version; where none was chosen, the baseline, else the oldest.
+
+        The oldest, so that publishing alone never changes what is active.
 
         Raises:
             VersionNotFound: nothing is published at all, or the chosen one is gone.
@@ -116,7 +118,7 @@ class ModelRegistry:
         versions = self.list()
         if not versions:
             raise VersionNotFound("active", self._root, [])
-        return next((v for v in versions if v.folder == self._baseline), versions[-1])
+        return next((v for v in versions if v.folder == self._baseline), versions[0])
 
     def publish(
         self,
@@ -175,6 +177,8 @@ class ModelRegistry:
         history = self._choices()
         available = {v.version for v in self.list()}
         earlier = tuple(version for version in history[:-1] if version in available)
+        while earlier and earlier[-1] == history[-1]:  # what stood between was deleted
+            earlier = earlier[:-1]
         if not earlier:
             raise VersionNotFound("previous", self._root, sorted(available))
         found = self.get(earlier[-1])

@@ -1,0 +1,179 @@
+"""The whole retrain flow on drawn fruit: two epochs of Keras, ONNX, parity, a published version.
+
+TensorFlow runs in subprocesses here, as it does in use; the commands are the users' own.
+"""
+
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import pytest
+
+from data.drawings import draw_fruit
+from data.images import load_model_input
+from data.splits import Split
+from data.store import DatasetStore
+from models.registry import ModelRegistry, ModelVersion
+
+LABELS = ("banana", "eggplant", "orange")
+FLAGS = ("--side-px", "48", "--batch-size", "8", "--threads", "2")
+
+
+def encoded(label: str, seed: int) -> bytes:
+    buffer = io.BytesIO()
+    draw_fruit(label, 64, seed).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def run(state: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "FRUIT_STATE_DIR": str(state), "COLUMNS": "160"}
+    return subprocess.run(
+        [sys.executable, "-m", *arguments],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+
+
+@pytest.fixture(scope="module")
+def state(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store with ten drawn pictures a class: six train, two choose, two judge."""
+    state = tmp_path_factory.mktemp("state")
+    store = DatasetStore(state / "store")
+    splits = [Split.TRAIN] * 6 + [Split.VALIDATION] * 2 + [Split.TEST] * 2
+    with store.batch() as batch:
+        for label in LABELS:
+            for seed, split in enumerate(splits):
+                batch.add(
+                    encoded(label, seed),
+                    label=label,
+                    source="drawn",
+                    original_name=f"{label}-{seed}.png",
+                    variety=f"{label} drawing",
+                    split=split,
+                    joins_scenes=False,
+                )
+        batch.add(
+            encoded("apple", 99), label="none of these", source="drawn", original_name="other.png"
+        )
+    store.close()
+    return state
+
+
+@pytest.fixture(scope="module")
+def published(state: Path) -> tuple[ModelVersion, str]:
+    """The version that the users' command publishes, and what it printed."""
+    result = run(state, "training", "--epochs", "2", *FLAGS)
+    assert result.returncode == 0, result.stderr
+    return ModelRegistry(state / "models").list()[-1], result.stdout
+
+
+def test_training_publishes_a_version_with_its_scores(
+    published: tuple[ModelVersion, str],
+) -> None:
+    version, output = published
+
+    manifest = version.manifest
+    version.verify()
+    assert manifest.labels == LABELS
+    assert manifest.network == "seed_cnn"
+    assert manifest.training["epochs"] == 2
+    assert len(manifest.history) == 2
+    assert set(manifest.metrics) == {"drawn/validation", "drawn/test"}
+    assert manifest.metrics["drawn/test"].images == 6
+    assert np.array(manifest.metrics["drawn/test"].confusion).sum() == 6
+    assert set(manifest.metrics["drawn/test"].per_group) == {f"{n} drawing" for n in LABELS}
+    assert sum(manifest.sources[0].images.values()) == 31
+    assert manifest.libraries["tensorflow"] != "unknown"
+    assert "epoch 2/2" in output
+    assert f"Published {version.version}" in output
+
+
+def test_parity_with_keras_is_recorded_and_small(published: tuple[ModelVersion, str]) -> None:
+    parity = published[0].manifest.parity
+
+    assert set(parity) == {"1", "3"}
+    assert max(parity.values()) <= 1e-5
+
+
+def test_the_onnx_file_alone_suffices_to_predict(published: tuple[ModelVersion, str]) -> None:
+    session = onnxruntime.InferenceSession(published[0].model_path)
+
+    described = session.get_modelmeta().custom_metadata_map
+    preprocessing = json.loads(described["preprocessing"])
+    images = np.stack(
+        [load_model_input(encoded(label, 7), preprocessing["side_px"]) for label in LABELS]
+    )
+    (probabilities,) = session.run([described["output"]], {preprocessing["name"]: images})
+    assert json.loads(described["labels"]) == list(LABELS)
+    assert described["version"] == published[0].version
+    assert probabilities.shape == (3, 3)
+    assert probabilities.sum(axis=1) == pytest.approx([1, 1, 1], abs=1e-5)
+
+
+def test_pictures_of_the_evaluation_are_published(published: tuple[ModelVersion, str]) -> None:
+    pictures = sorted(path.name for path in published[0].folder.glob("*.png"))
+
+    assert pictures == ["confusion-drawn-test.png", "confusion-drawn-validation.png", "history.png"]
+
+
+def test_interrupting_leaves_nothing_published(state: Path) -> None:
+    before = _versions(state)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "training", "--epochs", "500", "--patience-epochs", "500", *FLAGS],
+        env={**os.environ, "FRUIT_STATE_DIR": str(state), "PYTHONUNBUFFERED": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    deadline = time.monotonic() + 120
+    while "epoch 1/500" not in process.stdout.readline():
+        assert time.monotonic() < deadline
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+
+    assert process.returncode == 130
+    assert "Stopped. Nothing was published." in errors
+    assert _versions(state) == before
+
+
+def _versions(state: Path) -> list[str]:
+    return [version.version for version in ModelRegistry(state / "models").list()]
+
+
+def test_an_empty_store_says_how_to_fill_it(tmp_path: Path) -> None:
+    result = run(tmp_path, "training")
+
+    assert result.returncode == 1
+    assert "NotEnoughData" in result.stderr
+    assert "python -m data fetch fruits-360" in result.stderr
+
+
+def test_an_unknown_network_names_what_there_is(state: Path) -> None:
+    result = run(state, "training", "--network", "resnet", *FLAGS)
+
+    assert result.returncode == 1
+    assert "No network 'resnet'; available: seed_cnn" in result.stderr
+
+
+def test_the_seed_network_is_the_seeds(tmp_path: Path) -> None:
+    code = (
+        "from training.config import TrainConfig; from training.network import build_network;"
+        "print(build_network(TrainConfig(), 8).count_params())"
+    )
+
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=True
+    )
+
+    assert result.stdout.strip() == "3374280"

@@ -1,0 +1,41 @@
+"""Every setting is a flag with its default."""
+
+import argparse
+
+import pytest
+
+from training.config import TrainConfig
+
+
+def parsed(*arguments: str) -> TrainConfig:
+    parser = argparse.ArgumentParser()
+    TrainConfig.add_flags(parser)
+    return TrainConfig.from_flags(parser.parse_args(arguments))
+
+
+def test_defaults_are_the_seeds_recipe() -> None:
+    config = parsed()
+
+    assert config == TrainConfig()
+    assert (config.network, config.side_px, config.epochs) == ("seed_cnn", 100, 20)
+    assert (config.batch_size, config.learning_rate) == (32, 1e-3)
+
+
+def test_flags_set_fields() -> None:
+    config = parsed("--epochs", "2", "--no-flip", "--learning-rate", "0.01")
+
+    assert (config.epochs, config.flip, config.learning_rate) == (2, False, 0.01)
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        (["--epochs", "0"], "epochs is 0; the least is 1"),
+        (["--learning-rate", "0"], "above 0"),
+        (["--plateau-factor", "1.5"], r"in \(0, 1\)"),
+        (["--side-px", "3"], "side_px is 3"),
+    ],
+)
+def test_a_value_out_of_range_is_refused(flags: list[str], words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        parsed(*flags)

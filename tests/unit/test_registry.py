@@ -1,0 +1,194 @@
+"""Versions are published whole, activated on purpose, and rolled back in order."""
+
+import hashlib
+import json
+from pathlib import Path
+
+import pytest
+
+from models.errors import InvalidVersion, VersionInUse, VersionNotFound
+from models.manifest import InputSpec, ModelManifest
+from models.registry import ModelRegistry, ModelVersion
+
+
+@pytest.fixture
+def registry(tmp_path: Path) -> ModelRegistry:
+    return ModelRegistry(tmp_path / "models")
+
+
+def manifest(version: str, content: bytes) -> ModelManifest:
+    return ModelManifest(
+        version=version,
+        labels=("kiwi", "lime"),
+        input=InputSpec(side_px=100),
+        sha256=hashlib.sha256(content).hexdigest(),
+        size_bytes=len(content),
+        network="seed_cnn",
+        parameters=1,
+    )
+
+
+def publish(registry: ModelRegistry, content: bytes = b"model") -> ModelVersion:
+    return registry.publish(lambda version: content, manifest)
+
+
+def baseline(folder: Path, version: str = "v0003") -> Path:
+    folder.mkdir()
+    (folder / "model.onnx").write_bytes(b"shipped")
+    (folder / "manifest.json").write_text(manifest(version, b"shipped").to_json())
+    return folder
+
+
+def test_versions_are_numbered_in_order(registry: ModelRegistry) -> None:
+    assert [publish(registry).version for _ in range(3)] == ["v0001", "v0002", "v0003"]
+    assert [version.version for version in registry.list()] == ["v0001", "v0002", "v0003"]
+
+
+def test_numbers_go_on_from_the_baseline(tmp_path: Path) -> None:
+    registry = ModelRegistry(tmp_path / "models", baseline(tmp_path / "baseline"))
+
+    assert publish(registry).version == "v0004"
+
+
+def test_attachments_are_published_with_the_version(registry: ModelRegistry) -> None:
+    found = registry.publish(lambda version: b"m", manifest, lambda: {"history.png": b"png"})
+
+    assert (found.folder / "history.png").read_bytes() == b"png"
+
+
+@pytest.mark.parametrize("failure", [RuntimeError, KeyboardInterrupt])
+def test_a_failed_publish_leaves_nothing(
+    registry: ModelRegistry, tmp_path: Path, failure: type[BaseException]
+) -> None:
+    def break_off(version: str) -> bytes:
+        raise failure
+
+    with pytest.raises(failure):
+        registry.publish(break_off, manifest)
+
+    assert registry.list() == ()
+    assert list((tmp_path / "models" / "versions").iterdir()) == []
+
+
+def test_a_manifest_that_does_not_match_is_refused(registry: ModelRegistry) -> None:
+    with pytest.raises(InvalidVersion, match="checksum"):
+        registry.publish(lambda version: b"one", lambda version, _: manifest(version, b"two"))
+
+
+def test_a_version_without_manifest_does_not_exist(registry: ModelRegistry) -> None:
+    folder = publish(registry).folder
+    (folder / "manifest.json").unlink()
+
+    assert registry.list() == ()
+    with pytest.raises(VersionNotFound, match=r"'v0001'.*none is published"):
+        registry.get("v0001")
+    assert publish(registry).version == "v0002"  # its number is not used again
+
+
+def test_the_baseline_is_active_until_another_is_chosen(tmp_path: Path) -> None:
+    registry = ModelRegistry(tmp_path / "models", baseline(tmp_path / "baseline"))
+    publish(registry)
+
+    assert registry.active().version == "v0003"
+    registry.activate("v0004")
+    assert registry.active().version == "v0004"
+    assert registry.roll_back().version == "v0003"
+
+
+def test_without_a_baseline_publishing_alone_changes_nothing(registry: ModelRegistry) -> None:
+    with pytest.raises(VersionNotFound, match="none is published"):
+        registry.active()
+
+    publish(registry)
+    publish(registry)
+
+    assert registry.active().version == "v0001"
+
+
+def test_roll_back_walks_the_choices_backwards(registry: ModelRegistry) -> None:
+    for _ in range(3):
+        publish(registry)
+    for version in ("v0001", "v0003", "v0002"):
+        registry.activate(version)
+
+    assert registry.roll_back().version == "v0003"
+    assert registry.roll_back().version == "v0001"
+
+
+def test_roll_back_skips_deleted_versions_and_says_when_there_is_none(
+    registry: ModelRegistry,
+) -> None:
+    publish(registry)
+    publish(registry)
+    registry.activate("v0001")
+    registry.activate("v0002")
+    registry.delete("v0001")
+
+    with pytest.raises(VersionNotFound, match="'previous'"):
+        registry.roll_back()
+
+    assert registry.active().version == "v0002"
+
+
+def test_the_choice_survives_a_restart(registry: ModelRegistry, tmp_path: Path) -> None:
+    publish(registry)
+    publish(registry)
+    registry.activate("v0001")
+
+    assert ModelRegistry(tmp_path / "models").active().version == "v0001"
+
+
+def test_a_damaged_model_is_not_activated(registry: ModelRegistry) -> None:
+    publish(registry)
+    publish(registry)
+    registry.activate("v0002")
+    registry.get("v0001").model_path.write_bytes(b"bit rot")
+
+    with pytest.raises(InvalidVersion, match="SHA-256"):
+        registry.activate("v0001")
+    assert registry.active().version == "v0002"
+
+
+def test_a_damaged_pointer_is_named(registry: ModelRegistry, tmp_path: Path) -> None:
+    publish(registry)
+    (tmp_path / "models" / "active.json").write_text("{")
+
+    with pytest.raises(InvalidVersion, match=r"active\.json is damaged"):
+        registry.active()
+
+
+def test_neither_the_active_version_nor_the_baseline_can_be_deleted(tmp_path: Path) -> None:
+    registry = ModelRegistry(tmp_path / "models", baseline(tmp_path / "baseline"))
+    publish(registry)
+    registry.activate("v0004")
+
+    with pytest.raises(VersionInUse, match="active"):
+        registry.delete("v0004")
+    with pytest.raises(VersionInUse, match="baseline"):
+        registry.delete("v0003")
+
+
+def test_delete_removes_the_files(registry: ModelRegistry) -> None:
+    publish(registry)
+    folder = publish(registry).folder
+
+    registry.delete("v0002")
+
+    assert not folder.exists()
+    assert [version.version for version in registry.list()] == ["v0001"]
+
+
+@pytest.mark.parametrize("version", ["v9999", "../v0001", "", "latest"])
+def test_get_names_what_there_is(registry: ModelRegistry, version: str) -> None:
+    publish(registry)
+
+    with pytest.raises(VersionNotFound, match="available: v0001"):
+        registry.get(version)
+
+
+def test_a_manifest_of_an_unknown_format_is_refused(registry: ModelRegistry) -> None:
+    path = publish(registry).folder / "manifest.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "format": 2}))
+
+    with pytest.raises(InvalidVersion, match="not a model manifest"):
+        registry.get("v0001")

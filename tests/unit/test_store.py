@@ -1,0 +1,147 @@
+"""The store adds, refuses doubles, keeps scenes together, and loses nothing half-way."""
+
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from data.errors import InvalidImage, InvalidLabel
+from data.splits import Split
+from data.store import AddResult, DatasetStore
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> DatasetStore:
+    return DatasetStore(tmp_path / "store")
+
+
+def picture(seed: int, image_format: str = "PNG", shift: int = 0, **options: object) -> bytes:
+    """Blurred noise: every seed is another scene, every shift a slightly other brightness."""
+    rng = np.random.default_rng(seed)
+    coarse = Image.fromarray(rng.integers(40, 200, (8, 9, 3), dtype=np.uint8))
+    pixels = np.asarray(coarse.resize((90, 80), Image.Resampling.BICUBIC)) + np.uint8(shift)
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, image_format, **options)
+    return buffer.getvalue()
+
+
+def add(store: DatasetStore, content: bytes, label: str = "kiwi", **details: object) -> AddResult:
+    return store.add(
+        content, label=label, source="folders", original_name="a.png", **details
+    ).result
+
+
+def test_add_keeps_the_file_under_its_digest_with_what_is_known(store: DatasetStore) -> None:
+    content = picture(1)
+
+    outcome = store.add(
+        content, label=" Kiwi ", source="folders", original_name="x/1.png", licence="CC0"
+    )
+
+    assert outcome.result is AddResult.ADDED
+    image = store.get(outcome.image.digest)
+    assert image is not None
+    assert (image.label, image.licence, image.original_name) == ("kiwi", "CC0", "x/1.png")
+    assert (image.width_px, image.height_px, image.suffix) == (90, 80, ".png")
+    assert store.read(image) == content
+    assert image.path == f"{image.digest[:2]}/{image.digest}.png"
+
+
+def test_add_returns_duplicate_for_same_pixels_in_another_file(store: DatasetStore) -> None:
+    assert add(store, picture(1, "PNG")) is AddResult.ADDED
+    assert add(store, picture(1, "PNG")) is AddResult.DUPLICATE
+    assert add(store, picture(1, "BMP")) is AddResult.DUPLICATE
+    assert len(store.images()) == 1
+
+
+def test_add_returns_other_label_and_keeps_the_first(store: DatasetStore) -> None:
+    add(store, picture(1), "kiwi")
+
+    assert add(store, picture(1, "BMP"), "lime") is AddResult.OTHER_LABEL
+    assert [image.label for image in store.images()] == ["kiwi"]
+
+
+def test_an_image_in_test_stays_there_whatever_name_it_comes_back_under(
+    store: DatasetStore,
+) -> None:
+    add(store, picture(1), split=Split.TEST, scene="published")
+
+    again = store.add(picture(1, "BMP"), label="kiwi", source="other", original_name="new.bmp")
+
+    assert again.result is AddResult.DUPLICATE
+    assert again.image.split == Split.TEST
+    assert [image.split for image in store.images()] == [Split.TEST]
+
+
+def test_a_near_identical_photo_joins_the_scene_and_split_of_the_first(
+    store: DatasetStore,
+) -> None:
+    add(store, picture(1), split=Split.VALIDATION, scene="bin 1")
+
+    near = store.add(picture(1, shift=3), label="kiwi", source="folders", original_name="b.png")
+    far = store.add(picture(2), label="kiwi", source="folders", original_name="c.png")
+
+    assert (near.result, near.image.scene) == (AddResult.ADDED, "bin 1")
+    assert near.image.split == Split.VALIDATION
+    assert far.image.scene == f"folders/{far.image.digest}"
+
+
+def test_a_publishers_own_test_image_never_joins_a_training_scene(store: DatasetStore) -> None:
+    add(store, picture(1), split=Split.TRAIN, scene="bin 1")
+
+    kept = store.add(
+        picture(1, shift=3),
+        label="kiwi",
+        source="folders",
+        original_name="b.png",
+        split=Split.TEST,
+        scene="bin 2",
+    )
+
+    assert (kept.image.split, kept.image.scene) == (Split.TEST, "bin 2")
+
+
+@pytest.mark.parametrize(
+    ("content", "label", "error"),
+    [(b"text", "kiwi", InvalidImage), (picture(1), "a/b", InvalidLabel)],
+)
+def test_a_refused_image_leaves_nothing_behind(
+    store: DatasetStore, content: bytes, label: str, error: type[Exception]
+) -> None:
+    with pytest.raises(error):
+        add(store, content, label)
+
+    assert store.images() == []
+    assert [path for path in store.images_dir.rglob("*") if path.is_file()] == []
+
+
+def test_nothing_of_a_failed_batch_stays(store: DatasetStore) -> None:
+    def break_off() -> None:
+        with store.batch() as batch:
+            batch.add(picture(1), label="kiwi", source="folders", original_name="1.png")
+            raise RuntimeError("pulled the plug")
+
+    with pytest.raises(RuntimeError, match="pulled the plug"):
+        break_off()
+
+    assert store.images() == []
+    assert [path for path in store.images_dir.rglob("*") if path.is_file()] == []
+
+
+def test_the_index_survives_a_restart(store: DatasetStore, tmp_path: Path) -> None:
+    add(store, picture(1), split=Split.TRAIN)
+    store.close()
+
+    assert DatasetStore(tmp_path / "store").counts() == {("folders", "kiwi", Split.TRAIN): 1}
+
+
+def test_snapshot_lists_every_image_with_a_path_that_exists(store: DatasetStore) -> None:
+    for seed in range(3):
+        add(store, picture(seed))
+
+    snapshot = store.snapshot()
+
+    assert len(snapshot.images) == 3
+    assert all((snapshot.root / image.path).is_file() for image in snapshot.images)
