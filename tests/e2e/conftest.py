@@ -1,0 +1,74 @@
+"""A real server: a subprocess on a free loopback port, over a state directory of its own."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from models.registry import ModelRegistry
+from tests.conftest import colour_model, publish
+
+ROOT = Path(__file__).parents[2]
+LIMITS = {
+    "FRUIT_MAX_FILE_BYTES": "400000",
+    "FRUIT_MAX_REQUEST_BYTES": "1000000",
+    "FRUIT_MAX_FILES": "12",
+}
+
+
+@dataclass(frozen=True)
+class Server:
+    """A running server."""
+
+    url: str
+    state_dir: Path
+    environment: dict[str, str]
+    pid: int
+
+
+@contextmanager
+def running_server(state_dir: Path, log: Path) -> Iterator[Server]:
+    """Start ``python -m app``, wait until it answers, and end it by its pid."""
+    environment = (
+        os.environ
+        | LIMITS
+        | {
+            "FRUIT_STATE_DIR": str(state_dir),
+            "GRADIO_SERVER_NAME": "127.0.0.1",
+            "GRADIO_SERVER_PORT": "0",
+            # A call home would go to this port, where nothing listens, and show in the log.
+            "HTTPS_PROXY": "http://127.0.0.1:9",
+            "HTTP_PROXY": "http://127.0.0.1:9",
+            "NO_PROXY": "127.0.0.1,localhost",
+        }
+    )
+    command = [sys.executable, "-m", "app"]
+    with log.open("w") as errors:
+        process = subprocess.Popen(
+            command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=errors, text=True
+        )
+        try:
+            assert process.stdout is not None
+            line = process.stdout.readline()
+            assert line.startswith("Running on http://"), log.read_text()
+            yield Server(line.split()[2], state_dir, environment, process.pid)
+        finally:
+            process.send_signal(signal.SIGTERM)
+            process.wait(20)
+            process.stdout.close()
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server with the small model as its only published version."""
+    folder = tmp_path_factory.mktemp("server")
+    registry = ModelRegistry(folder / "state" / "models")
+    registry.activate(publish(registry, colour_model()).version)
+    with running_server(folder / "state", folder / "stderr.log") as server:
+        yield server

@@ -1,0 +1,165 @@
+"""The page in a real browser, as people use it."""
+
+import csv
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+
+from tests.e2e.conftest import Server
+
+sync_api = pytest.importorskip("playwright.sync_api")
+CHROMIUM = Path("/usr/bin/chromium")
+FLAGS = [
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+    "--disable-background-networking", "--disable-component-update", "--disable-sync",
+    "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream",
+]  # fmt: skip
+PHOTOS = "#photos input[type=file]"
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(not CHROMIUM.exists(), reason=f"needs {CHROMIUM}"),
+]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator["sync_api.Browser"]:
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(params=[1280, 390], ids=["wide", "phone"])
+def page(
+    browser: "sync_api.Browser", server: Server, request: pytest.FixtureRequest
+) -> Iterator["sync_api.Page"]:
+    viewport = {"width": request.param, "height": 844}
+    context = browser.new_context(viewport=viewport, permissions=["camera"])
+    page = context.new_page()
+    page.set_default_timeout(15_000)
+    page.goto(server.url)
+    page.wait_for_selector(PHOTOS, state="attached")
+    yield page
+    context.close()
+
+
+def shown(page: "sync_api.Page") -> dict[str, float]:
+    """Return the probabilities that the answer shows, in full."""
+    bars = page.query_selector_all(".fc-answer .fc-bars li")
+    return {
+        bar.get_attribute("data-label") or "": float(bar.get_attribute("data-probability") or "nan")
+        for bar in bars
+    }
+
+
+@pytest.mark.parametrize("name", ["orange.jpg", "phone.heic"])
+def test_photo_is_named_at_once_with_the_digits_of_rest(
+    page: "sync_api.Page", server: Server, photos: Path, name: str
+) -> None:
+    page.set_input_files(PHOTOS, photos / name)
+    page.wait_for_selector(".fc-answer")
+
+    rest = httpx.post(f"{server.url}/api/predict", content=(photos / name).read_bytes()).json()
+    assert page.inner_text(".fc-answer .fc-label").lower() == rest["label"]
+    assert shown(page) == {p["label"]: p["probability"] for p in rest["probabilities"]}
+    assert page.inner_text(".fc-version") == "v0001"
+    # The photo is shown by a preview of our own, so that HEIC shows in every browser.
+    assert page.evaluate("document.querySelector('.fc-photo').naturalWidth") > 0
+
+
+def test_many_photos_give_a_table_with_the_refused_one_and_a_csv(
+    page: "sync_api.Page", photos: Path, tmp_path: Path
+) -> None:
+    page.set_input_files(PHOTOS, sorted(photos.iterdir()))
+    page.wait_for_selector(".fc-many")
+
+    assert page.locator(".fc-row").count() == 10
+    assert page.locator(".fc-row img").count() == 9
+    assert "not a picture" in page.inner_text(".fc-refused")
+    with page.expect_download() as download:
+        page.click(".fc-download")
+    download.value.save_as(tmp_path / "answers.csv")
+    with (tmp_path / "answers.csv").open(encoding="utf-8-sig", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["name"] for row in rows] == sorted(path.name for path in photos.iterdir())
+    assert rows[0]["label"] == "apple"
+
+
+def test_page_never_scrolls_sideways(page: "sync_api.Page", photos: Path) -> None:
+    page.set_input_files(PHOTOS, sorted(photos.iterdir()))
+    page.wait_for_selector(".fc-many")
+    width = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+
+    assert page.evaluate(width) == 0
+    page.get_by_role("tab", name="Status").click()
+    page.wait_for_selector(".fc-tiles")
+    assert page.evaluate(width) == 0
+
+
+def test_zip_example_paste_and_camera_are_answered(
+    browser: "sync_api.Browser", server: Server, photos: Path, tmp_path: Path
+) -> None:
+    context = browser.new_context(permissions=["camera"])
+    page = context.new_page()
+    page.set_default_timeout(15_000)
+    hosts: set[str] = set()
+    page.on("request", lambda request: hosts.add(urlsplit(request.url).hostname or ""))
+    page.goto(server.url)
+    page.wait_for_selector(PHOTOS, state="attached")
+    assert "Your answer appears here" in page.inner_text("#result")
+
+    page.locator("#examples img").nth(1).click()
+    page.wait_for_selector(".fc-answer")
+    assert page.inner_text(".fc-answer .fc-label") == "Avocado"
+
+    with zipfile.ZipFile(tmp_path / "some.zip", "w") as archive:
+        for name in ("mango.jpg", "onion.jpg"):
+            archive.write(photos / name, name)
+    page.set_input_files(PHOTOS, tmp_path / "some.zip")
+    page.wait_for_selector(".fc-many")
+    assert page.locator(".fc-row").count() == 2
+
+    page.evaluate(
+        """async () => {
+          const image = document.querySelector("#examples img");
+          const blob = await (await fetch(image.src)).blob();
+          const data = new DataTransfer();
+          data.items.add(new File([blob], "pasted.png", { type: "image/png" }));
+          document.dispatchEvent(new ClipboardEvent("paste", { clipboardData: data }));
+        }"""
+    )
+    page.wait_for_selector(".fc-answer")
+    assert page.inner_text(".fc-answer .fc-label") == "Apple"
+
+    page.set_input_files(PHOTOS, photos / "notes.jpg")
+    page.wait_for_selector(".fc-refusal")
+    page.get_by_role("button", name="Use the camera").click()
+    page.locator("#camera").get_by_text("Click to Access Webcam").click()
+    page.locator(
+        "#camera button[title='capture photo'], #camera button[aria-label*='capture']"
+    ).first.click()
+    page.wait_for_selector(".fc-answer")
+
+    assert hosts - {""} == {"127.0.0.1"}
+    context.close()
+
+
+def test_status_refreshes_itself_while_it_is_open(
+    browser: "sync_api.Browser", server: Server, photos: Path
+) -> None:
+    page = browser.new_page()
+    page.goto(server.url)
+    page.get_by_role("tab", name="Status").click()
+    tile = page.locator(".fc-tile", has_text="Predictions").locator("b")
+    before = int(tile.inner_text())
+
+    httpx.post(f"{server.url}/api/predict", content=(photos / "apple.jpg").read_bytes())
+
+    sync_api.expect(tile).to_have_text(str(before + 1), timeout=10_000)
+    assert "grocery/test" in page.inner_text("#figures")
+    page.close()

@@ -1,0 +1,105 @@
+"""What a stranger may not do: read the server's files through a mounted Gradio app."""
+
+import json
+import secrets
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.e2e.conftest import Server
+
+
+def file_endpoints(server: Server) -> list[tuple[int, list[Any]]]:
+    """Return every endpoint that takes a file, with a call that waits for one in place of None.
+
+    The page's private endpoints are among them: they are not listed, but anyone may call them.
+    """
+    config = httpx.get(f"{server.url}/config").json()
+    kinds = {component["id"]: component["type"] for component in config["components"]}
+    taking = {"file", "image"}
+    return [
+        (dependency["id"], [kinds[i] for i in dependency["inputs"]])
+        for dependency in config["dependencies"]
+        if dependency["backend_fn"] and taking & {kinds[i] for i in dependency["inputs"]}
+    ]
+
+
+def call(server: Server, index: int, data: list[Any]) -> dict[str, Any]:
+    """Call an endpoint as the page does, and return the last message about it."""
+    session = secrets.token_hex(6)
+    body = {"data": data, "fn_index": index, "session_hash": session}
+    joined = httpx.post(f"{server.url}/gradio_api/queue/join", json=body)
+    if joined.status_code != 200:
+        return {"success": False, "output": joined.text}
+    params = {"session_hash": session}
+    with httpx.stream("GET", f"{server.url}/gradio_api/queue/data", params=params) as lines:
+        for line in lines.iter_lines():
+            message = json.loads(line.removeprefix("data: ")) if line else {}
+            if message.get("msg") == "process_completed":
+                found: dict[str, Any] = message
+                return found
+    raise AssertionError("the call was never completed")
+
+
+def payload(path: str, kinds: list[str], index: int, server: Server) -> list[Any]:
+    """Return arguments that name the path wherever a file is expected."""
+    file = {"path": path, "meta": {"_type": "gradio.FileData"}}
+    multiple = multiple_files(server)
+    return [
+        ([file] if (index, n) in multiple else file) if kind in ("file", "image") else None
+        for n, kind in enumerate(kinds)
+    ]
+
+
+def multiple_files(server: Server) -> set[tuple[int, int]]:
+    config = httpx.get(f"{server.url}/config").json()
+    many = {c["id"] for c in config["components"] if c["props"].get("file_count") == "multiple"}
+    return {
+        (d["id"], n) for d in config["dependencies"] for n, i in enumerate(d["inputs"]) if i in many
+    }
+
+
+def test_no_endpoint_takes_a_file_of_the_server_for_an_upload(server: Server, photos: Path) -> None:
+    endpoints = file_endpoints(server)
+    assert len(endpoints) >= 3  # files, camera, and the API's predict, at least
+
+    for index, kinds in endpoints:
+        for path in (str(photos / "apple.jpg"), "/etc/hostname"):
+            answer = call(server, index, payload(path, kinds, index, server))
+            assert answer["success"] is False, (index, path, answer)
+            text = json.dumps(answer)
+            assert "Apple" not in text
+            assert "probabilities" not in text
+
+
+def test_an_upload_is_taken_by_each_of_them(server: Server, photos: Path) -> None:
+    """So the test above is refused for the path, and not for the form of its call."""
+    with (photos / "apple.jpg").open("rb") as file:
+        uploaded = httpx.post(f"{server.url}/gradio_api/upload", files={"files": file}).json()[0]
+
+    for index, kinds in file_endpoints(server):
+        answer = call(server, index, payload(uploaded, kinds, index, server))
+        assert answer["success"] is True, (index, answer)
+        assert "apple" in json.dumps(answer).lower()
+
+
+@pytest.mark.parametrize("path", ["models/active.json", "models/versions/v0001/model.onnx"])
+def test_state_is_not_served_as_a_file(server: Server, path: str) -> None:
+    response = httpx.get(f"{server.url}/gradio_api/file={server.state_dir / path}")
+
+    assert response.status_code in (403, 404)
+
+
+def test_upload_beyond_the_limit_is_refused(server: Server) -> None:
+    files = {"files": ("big.jpg", b"x" * 1_000_001)}
+
+    assert httpx.post(f"{server.url}/gradio_api/upload", files=files).status_code == 413
+
+
+def test_monitoring_is_closed_and_analytics_are_off(server: Server) -> None:
+    assert "monitoring" not in httpx.get(f"{server.url}/monitoring").text.lower() or (
+        httpx.get(f"{server.url}/monitoring").status_code >= 400
+    )
+    assert httpx.get(f"{server.url}/config").json()["analytics_enabled"] is False
