@@ -6,9 +6,11 @@ import logging
 import os
 import socket
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from app.errors import ServingError
 from app.results import Prediction, Refusal, new_request_id
@@ -17,6 +19,9 @@ from app.settings import Settings
 if TYPE_CHECKING:
     import uvicorn
     from fastapi import FastAPI
+
+T = TypeVar("T")
+CHUNK: Final = 64  # images held at a time
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -68,18 +73,27 @@ def make_server(settings: Settings, app: "FastAPI") -> "uvicorn.Server":
 def predict(settings: Settings, paths: Sequence[Path], top_k: int | None, *, as_json: bool) -> int:
     """Print the answer to each image; the exit status is 1 where one was refused."""
     from app.factory import create_service
-    from app.uploads import read_images
+    from app.uploads import iterate_images
 
     logging.getLogger().setLevel(logging.ERROR)
+    # The limit on files protects a server from strangers; here, nobody else is waiting.
+    settings = replace(settings, max_files=sys.maxsize // 2, max_zip_bytes=sys.maxsize)
     service = create_service(settings)
+    request_id = new_request_id()
+    answers: list[Prediction | Refusal] = []
     try:
-        request_id = new_request_id()
-        files = read_images(paths, settings, request_id)
-        answers = service.predict_many(files, top_k=top_k, request_id=request_id)
+        for files in _chunks(iterate_images(paths, settings, request_id), CHUNK):
+            answers += service.predict_many(files, top_k=top_k, request_id=request_id)
     finally:
         service.close()
     print(_as_json(answers) if as_json else _as_table(answers))
     return 1 if any(isinstance(answer, Refusal) for answer in answers) else 0
+
+
+def _chunks(items: Iterable[T], size: int) -> Iterator[list[T]]:
+    iterator = iter(items)
+    while chunk := list(islice(iterator, size)):
+        yield chunk
 
 
 def _as_json(answers: Sequence[Prediction | Refusal]) -> str:

@@ -25,18 +25,53 @@ def read_images(
 
     Raises:
         TooManyFiles: together they hold more images than one request may.
+        PayloadTooLarge: together they hold more bytes than one zip may.
     """
     found: list[ImageFile | Refusal] = []
+    total_bytes = 0
+    for item in iterate_images(paths, settings, request_id):
+        found.append(item)
+        if len(found) > settings.max_files:
+            raise TooManyFiles(None, settings.max_files)
+        total_bytes += len(item.content) if isinstance(item, ImageFile) else 0
+        if total_bytes > settings.max_zip_bytes:
+            raise PayloadTooLarge("The selection", settings.max_zip_bytes)
+    return found
+
+
+def iterate_images(
+    paths: Iterable[Path], settings: Settings, request_id: str
+) -> Iterator[ImageFile | Refusal]:
+    """Yield the images that the paths hold, in order; what cannot be read is a refusal.
+
+    One file is held at a time, so any number of them may come.
+
+    Args:
+        paths: images, zips and folders.
+        settings: its limits apply to each file and each archive.
+        request_id: goes into the refusals.
+    """
     for path in paths:
         for item in _read(path, settings):
-            if len(found) >= settings.max_files:
-                raise TooManyFiles(None, settings.max_files)
             if isinstance(item, ImageFile):
-                found.append(item)
+                yield item
             else:
                 name, error = item
-                found.append(Refusal(name, describe_error(error, request_id)[1]))
-    return found
+                yield Refusal(name, describe_error(error, request_id)[1])
+
+
+def read_image(path: Path, settings: Settings) -> ImageFile:
+    """Return one file and its name.
+
+    Raises:
+        PayloadTooLarge: it is larger than an image may be.
+        OSError: it cannot be read.
+    """
+    with path.open("rb") as file:
+        content = file.read(settings.max_file_bytes + 1)
+    if len(content) > settings.max_file_bytes:
+        raise PayloadTooLarge(path.name, settings.max_file_bytes, path.stat().st_size)
+    return ImageFile(path.name, content)
 
 
 def _read(path: Path, settings: Settings) -> Iterator[ImageFile | tuple[str, Exception]]:
@@ -47,18 +82,10 @@ def _read(path: Path, settings: Settings) -> Iterator[ImageFile | tuple[str, Exc
             yield path.name, error
         return
     try:
-        yield _read_file(path, settings)
+        yield read_image(path, settings)
     except (OSError, PayloadTooLarge) as error:
         reason = f"{path} cannot be read: {error.strerror}." if isinstance(error, OSError) else ""
         yield path.name, BadRequest(reason) if reason else error
-
-
-def _read_file(path: Path, settings: Settings) -> ImageFile:
-    with path.open("rb") as file:
-        content = file.read(settings.max_file_bytes + 1)
-    if len(content) > settings.max_file_bytes:
-        raise PayloadTooLarge(path.name, settings.max_file_bytes, path.stat().st_size)
-    return ImageFile(path.name, content)
 
 
 def _read_archive(path: Path, settings: Settings) -> Iterator[ImageFile | tuple[str, Exception]]:

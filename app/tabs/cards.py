@@ -64,7 +64,7 @@ def refusal_card(refusal: Refusal) -> str:
     """Return why the one file was refused."""
     return f"""
 <section class="fc-card fc-refusal" role="alert">
-  <span class="fc-pill">Not an answer</span>
+  <span class="fc-pill">Refused</span>
   <h2>{escape(refusal.name or "This file")} could not be used</h2>
   <p>{escape(refusal.error["message"])}</p>
 </section>

@@ -133,7 +133,7 @@ table.fc-figures th:first-child { text-align: left; font-weight: 500; }
 #photos .wrap::after { content: "Drop photos or a zip here\\A or tap to choose"; font-size:
   1.05rem; font-weight: 600; white-space: pre-line; line-height: 1.7; text-align: center; }
 #get { position: relative; }
-#get .html-container, #give .html-container { padding: 0 !important; }
+#get .html-container, #give .html-container, #figures .html-container { padding: 0 !important; }
 #give { gap: 10px; }
 .gradio-container button[role=tab] { font-size: 1rem; }
 .gradio-container button[role=tab].selected { color: #047857; }

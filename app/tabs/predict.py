@@ -12,7 +12,7 @@ from app.service import PredictionService
 from app.settings import Settings
 from app.tabs import cards
 from app.tabs.thumbnails import LARGE_PX, SMALL_PX, thumbnail_uri
-from app.uploads import read_images
+from app.uploads import read_image, read_images
 
 T = TypeVar("T")
 
@@ -62,8 +62,8 @@ def build_tab(service: PredictionService, settings: Settings, examples: Sequence
         try:
             if image is None:
                 raise BadRequest("No image was sent. Pass handle_file('photo.jpg').")
-            content = Path(image).read_bytes()
-            answer = await service.predict_async(content, top_k=top_k, request_id=request_id)
+            file = read_image(Path(image), settings)
+            answer = await service.predict_async(file.content, top_k=top_k, request_id=request_id)
         except Exception as error:
             raise gradio_error(error, request_id) from error
         return answer.to_dict()

@@ -1,0 +1,90 @@
+"""The whole app, put together over an empty state directory and without the shipped version.
+
+In a process of its own, because Gradio leaves event loops behind, and warnings are errors here.
+"""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PROGRAM = """
+import json, sys
+from pathlib import Path
+from fastapi.testclient import TestClient
+import app.factory
+from app.settings import Settings
+from models.registry import ModelRegistry
+
+app.factory.open_registry = lambda state: ModelRegistry(state / "models")
+application = app.factory.create_app(Settings(state_dir=Path(sys.argv[1]), max_sessions=7))
+page = application.routes[-1].app.get_blocks()
+with TestClient(application) as client:
+    answers = {
+        "page": client.get("/").status_code,
+        "health": [client.get("/api/health").status_code, client.get("/api/health").json()],
+        "predict": client.post("/api/predict", content=b"x").json(),
+    }
+print(json.dumps(answers | {
+    "has_launched": page.has_launched,
+    "capacity": page.state_holder.capacity,
+    "max_file_size": page.max_file_size,
+    "allowed_paths": page.allowed_paths,
+    "monitoring": page.enable_monitoring,
+    "analytics": page.analytics_enabled,
+    "limits": [f.concurrency_limit for f in page.fns.values() if f.api_name == "predict"],
+    "modules": sorted({name.partition(".")[0] for name in sys.modules}),
+}))
+"""
+
+
+@pytest.fixture(scope="module")
+def state_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("state")
+
+
+@pytest.fixture(scope="module")
+def facts(state_dir: Path) -> dict[str, Any]:
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM, str(state_dir)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    facts: dict[str, Any] = json.loads(done.stdout)
+    return facts
+
+
+def test_app_without_any_model_starts_and_says_so(facts: dict[str, Any]) -> None:
+    status, health = facts["health"]
+
+    assert facts["page"] == 200
+    assert (status, health["status"], health["ready"]) == (503, "no model", False)
+    assert facts["predict"]["error"]["type"] == "NoModel"
+
+
+def test_page_keeps_its_limits(facts: dict[str, Any]) -> None:
+    assert facts["has_launched"]  # else any file is served; see tests/e2e/test_safety.py
+    assert facts["capacity"] == 7
+    assert facts["max_file_size"] == 100_000_000
+    assert (facts["allowed_paths"], facts["monitoring"], facts["analytics"]) == ([], False, False)
+    assert facts["limits"] == [None]
+
+
+def test_serving_imports_nothing_of_training(facts: dict[str, Any]) -> None:
+    heavy = {"tensorflow", "keras", "onnx", "tf2onnx", "sklearn", "matplotlib", "training"}
+
+    assert not heavy & set(facts["modules"])
+
+
+def test_everything_written_lies_in_the_state_directory(
+    facts: dict[str, Any], state_dir: Path
+) -> None:
+    assert {path.name for path in state_dir.iterdir()} == {"examples", "gradio"}
+    assert len(list((state_dir / "examples").iterdir())) == 8
