@@ -1,8 +1,8 @@
-"""Train a version from the store: ``python -m training``; every setting is a flag."""
+"""``python -m training`` trains a version from the store; ``evaluate`` scores one on pictures."""
 
 import argparse
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,11 +13,22 @@ from training.config import TrainConfig
 from training.errors import MissingExtra
 
 if TYPE_CHECKING:
-    from training.train import Epoch
+    from training.console import ConsoleProgress
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit status."""
+    options = _parser().parse_args(arguments)
+    try:
+        if options.command == "evaluate":
+            return _evaluate(options)
+        return _train(options)
+    except ModuleNotFoundError as error:
+        print(MissingExtra(error.name or "tensorflow"), file=sys.stderr)
+        return 1
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m training", description=__doc__)
     parser.add_argument(
         "--state-dir",
@@ -26,25 +37,50 @@ def main(arguments: Sequence[str] | None = None) -> int:
         help="folder of all mutable state (default: FRUIT_STATE_DIR or var)",
     )
     TrainConfig.add_flags(parser)
-    options = parser.parse_args(arguments)
-    try:
-        # TensorFlow takes seconds to import, so --help and wrong flags do not wait for it.
-        from training.console import run_command
-        from training.retrain import retrain
-        from training.train import use_threads
-    except ModuleNotFoundError as error:
-        print(MissingExtra(error.name or "tensorflow"), file=sys.stderr)
-        return 1
+    commands = parser.add_subparsers(dest="command", metavar="evaluate")
+    command = commands.add_parser(
+        "evaluate", help="score a published version on an archive or a folder of pictures"
+    )
+    command.add_argument("--version", help="a published version (default: the active one)")
+    command.add_argument(
+        "--data",
+        type=Path,
+        required=True,
+        help="a public archive, or <class>/<image> as a zip or a folder",
+    )
+    command.add_argument("--json", action="store_true", help="print the scores as JSON")
+    return parser
 
-    def run(on_stage: Callable[[str], None], on_epoch: "Callable[[Epoch], None]") -> ModelVersion:
+
+def _evaluate(options: argparse.Namespace) -> int:
+    from training.console import run_evaluation
+
+    return run_evaluation(
+        open_registry(options.state_dir), options.version, options.data, as_json=options.json
+    )
+
+
+def _train(options: argparse.Namespace) -> int:
+    # TensorFlow takes seconds to import, so --help and wrong flags do not wait for it.
+    from training.console import run_command
+    from training.retrain import retrain
+    from training.train import use_threads
+
+    def run(progress: "ConsoleProgress") -> ModelVersion:
         config = TrainConfig.from_flags(options)
         use_threads(config.threads)
         store = DatasetStore(store_dir(options.state_dir))
         snapshot = store.snapshot()
         store.close()
         snapshot.save(snapshots_dir(options.state_dir) / f"{snapshot.digest[:16]}.json")
-        registry = open_registry(options.state_dir)
-        return retrain(snapshot, config, registry, on_stage=on_stage, on_epoch=on_epoch)
+        return retrain(
+            snapshot,
+            config,
+            open_registry(options.state_dir),
+            on_stage=progress.on_stage,
+            on_epoch=progress.on_epoch,
+            on_step=progress.on_step,
+        )
 
     return run_command(run)
 

@@ -1,7 +1,10 @@
 """The training commands on the terminal: stages, a bar of epochs, the scores, short errors."""
 
+import json
 import sys
 from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.progress import (
@@ -16,43 +19,116 @@ from rich.progress import (
 from data.errors import DataError
 from export.errors import ExportError
 from models.errors import ModelError
-from models.registry import ModelVersion
+from models.registry import ModelRegistry, ModelVersion
 from training.errors import TrainingError
-from training.evaluate import class_table, summary_table
-from training.train import Epoch
+from training.evaluate import class_table, summary_table, variety_table
+from training.score import ScoreReport, score_archive
 
-Run = Callable[[Callable[[str], None], Callable[[Epoch], None]], ModelVersion]
+if TYPE_CHECKING:
+    from training.train import Epoch
+
+_SHOWN = 10
 
 
-def run_command(run: Run) -> int:
-    """Run a training with its progress on the terminal, and return the exit status."""
-    console = Console()
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    progress = Progress(*columns, TimeRemainingColumn(), console=console, transient=True)
-    task: TaskID | None = None
+class ConsoleProgress:
+    """What a run tells of itself, as lines and a bar of steps."""
 
-    def on_epoch(epoch: Epoch) -> None:
-        nonlocal task
-        if task is None:
-            task = progress.add_task("Epochs", total=epoch.epochs)
-        progress.update(task, completed=epoch.number)
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        columns = (TextColumn("Training"), BarColumn(), MofNCompleteColumn(), TextColumn("steps"))
+        self._bar = Progress(*columns, TimeRemainingColumn(), console=console, transient=True)
+        self._task: TaskID | None = None
+
+    def on_stage(self, stage: str) -> None:
+        """Print what happens next."""
+        self._bar.stop()
+        self._console.print(f"[bold]{stage}[/]")
+
+    def on_step(self, step: int, steps: int) -> None:
+        """Move the bar."""
+        if self._task is None:
+            self._bar.start()
+            self._task = self._bar.add_task("train", total=steps)
+        self._bar.update(self._task, completed=step)
+
+    def on_epoch(self, epoch: "Epoch") -> None:
+        """Print what an epoch gave."""
         shown = "  ".join(f"{name} {value:.4g}" for name, value in epoch.metrics.items())
-        console.print(
+        self._console.print(
             f"epoch {epoch.number}/{epoch.epochs}  {epoch.duration_s:.0f} s  {shown}",
             highlight=False,
         )
 
+    def close(self) -> None:
+        """Take the bar away."""
+        self._bar.stop()
+
+
+def run_command(run: Callable[[ConsoleProgress], ModelVersion]) -> int:
+    """Run a training with its progress on the terminal, and return the exit status."""
+    console = Console()
+    progress = ConsoleProgress(console)
     try:
-        with progress:
-            published = run(lambda stage: console.print(f"[bold]{stage}[/]"), on_epoch)
+        published = run(progress)
     except (DataError, ExportError, ModelError, TrainingError, ValueError) as error:
-        Console(stderr=True).print(f"[red]{type(error).__name__}[/]: {error}", highlight=False)
-        return 1
+        progress.close()
+        return _print_error(error)
     except KeyboardInterrupt:
+        progress.close()
         print("Stopped. Nothing was published.", file=sys.stderr)
         return 130
     _print_scores(published, console)
     return 0
+
+
+def run_evaluation(
+    registry: ModelRegistry, version: str | None, path: Path, *, as_json: bool
+) -> int:
+    """Score a version on an archive or folder, print the scores, and return the exit status."""
+    console = Console()
+    columns = (TextColumn("Scoring"), BarColumn(), MofNCompleteColumn())
+    try:
+        found = registry.get(version) if version else registry.active()
+        with Progress(*columns, TimeRemainingColumn(), transient=True) as bar:
+            task = bar.add_task("score", total=None)
+            report = score_archive(
+                found,
+                path,
+                on_progress=lambda done, total: bar.update(task, completed=done, total=total),
+            )
+    except (DataError, ModelError) as error:
+        return _print_error(error)
+    if as_json:
+        print(json.dumps(_as_json(report), indent=2))
+    else:
+        console.print(f"{found.version} on {path.name}")
+        _print_report(report, console)
+    return 0
+
+
+def _as_json(report: ScoreReport) -> dict[str, object]:
+    metrics = {name: scores.model_dump() for name, scores in report.metrics.items()}
+    return {"metrics": metrics, "others": report.others, "skipped": report.skipped}
+
+
+def _print_report(report: ScoreReport, console: Console) -> None:
+    console.print(summary_table(report.metrics))
+    for name, scores in report.metrics.items():
+        console.print(class_table(name, scores))
+        if scores.per_group:
+            console.print(variety_table(name, scores))
+    for name, count in report.others.items():
+        if count:
+            console.print(f"{name}: {count:,} pictures of other things; each was given a name.")
+    if report.skipped:
+        console.print(f"{len(report.skipped):,} pictures were skipped:")
+    for name, reason in report.skipped[:_SHOWN]:
+        console.print(f"  {name}: {reason}", markup=False)
+
+
+def _print_error(error: Exception) -> int:
+    Console(stderr=True).print(f"[red]{type(error).__name__}[/]: {error}", highlight=False)
+    return 1
 
 
 def _print_scores(published: ModelVersion, console: Console) -> None:

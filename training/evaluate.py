@@ -100,6 +100,23 @@ def class_table(name: str, scores: EvaluationMetrics) -> Table:
     return table
 
 
+def variety_table(name: str, scores: EvaluationMetrics) -> Table:
+    """Return the publisher's folders with less than full accuracy, worst first."""
+    worst = sorted(
+        (row.accuracy, variety, row.images)
+        for variety, row in scores.per_group.items()
+        if row.accuracy < 1.0
+    )
+    full = len(scores.per_group) - len(worst)
+    table = Table(title=f"{name}, per variety", caption=f"{full} more varieties at 100 %")
+    table.add_column("Variety")
+    table.add_column("Accuracy", justify="right")
+    table.add_column("Images", justify="right")
+    for accuracy, variety, images in worst:
+        table.add_row(variety, f"{accuracy:.1%}", f"{images:,}")
+    return table
+
+
 def _per_variety(
     correct: NDArray[np.bool_], images: Sequence[SnapshotImage]
 ) -> dict[str, GroupMetrics]:

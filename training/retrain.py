@@ -24,7 +24,7 @@ from export.parity import check_parity, onnx_predict
 from models.manifest import DataSource, EvaluationMetrics, InputSpec, ModelManifest
 from models.registry import ModelRegistry, ModelVersion, open_registry
 from training.config import TrainConfig
-from training.console import run_command
+from training.console import ConsoleProgress, run_command
 from training.dataset import LabelledImages, labels_of, load_images
 from training.evaluate import Predict, by_source_and_split, evaluate
 from training.pictures import confusion_picture, history_picture
@@ -42,6 +42,7 @@ def retrain(
     *,
     on_stage: Callable[[str], None] = lambda stage: None,
     on_epoch: Callable[[Epoch], None] = lambda epoch: None,
+    on_step: Callable[[int, int], None] = lambda step, steps: None,
 ) -> ModelVersion:
     """Train a version from the snapshot, publish it, and return it.
 
@@ -53,6 +54,7 @@ def retrain(
         registry: where the version is published. It is not made active.
         on_stage: told in words what happens next.
         on_epoch: told what each epoch gave.
+        on_step: told how many steps are done, and how many there are at most.
 
     Raises:
         NotEnoughData: the snapshot cannot teach or judge a class.
@@ -65,7 +67,7 @@ def retrain(
         for split in (Split.TRAIN, Split.VALIDATION, Split.TEST)
     )
     on_stage(f"Training {config.network} on {len(train):,} images")
-    trained = fit(config, train, validation, len(labels), on_epoch)
+    trained = fit(config, train, validation, len(labels), on_epoch, on_step)
 
     on_stage("Exporting to ONNX and comparing with Keras")
     input_spec = InputSpec(side_px=config.side_px)
@@ -170,12 +172,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     TrainConfig.add_flags(parser)
     options = parser.parse_args(arguments)
 
-    def run(on_stage: Callable[[str], None], on_epoch: Callable[[Epoch], None]) -> ModelVersion:
+    def run(progress: ConsoleProgress) -> ModelVersion:
         config = TrainConfig.from_flags(options)
         use_threads(config.threads)
-        registry = open_registry(options.state_dir)
-        snapshot = Snapshot.load(options.snapshot)
-        return retrain(snapshot, config, registry, on_stage=on_stage, on_epoch=on_epoch)
+        return retrain(
+            Snapshot.load(options.snapshot),
+            config,
+            open_registry(options.state_dir),
+            on_stage=progress.on_stage,
+            on_epoch=progress.on_epoch,
+            on_step=progress.on_step,
+        )
 
     return run_command(run)
 

@@ -51,6 +51,7 @@ def fit(
     validation: LabelledImages,
     classes: int,
     on_epoch: Callable[[Epoch], None] = lambda epoch: None,
+    on_step: Callable[[int, int], None] = lambda step, steps: None,
 ) -> Fit:
     """Train the configured network, and return it with the weights of the lowest val_loss.
 
@@ -60,6 +61,7 @@ def fit(
         validation: what chooses the epoch; never the test images.
         classes: K.
         on_epoch: called after each epoch; an exception from it ends the run.
+        on_step: called after each batch with the steps done and in all, over the whole run.
     """
     keras.utils.set_random_seed(config.seed)
     model = build_network(config, classes)
@@ -85,7 +87,7 @@ def fit(
                 keras.callbacks.ModelCheckpoint(
                     best, monitor="val_loss", save_best_only=True, save_weights_only=True
                 ),
-                _Reporter(config.epochs, on_epoch),
+                _Reporter(config.epochs, on_epoch, on_step),
             ],
             verbose=0,
         )
@@ -100,16 +102,28 @@ def use_threads(threads: int) -> None:
 
 
 class _Reporter(keras.callbacks.Callback):  # type: ignore[misc]  # keras has no types
-    """Tells the caller what each epoch gave and how long it took."""
+    """Tells the caller of each step, and what each epoch gave and how long it took."""
 
-    def __init__(self, epochs: int, on_epoch: Callable[[Epoch], None]) -> None:
+    def __init__(
+        self,
+        epochs: int,
+        on_epoch: Callable[[Epoch], None],
+        on_step: Callable[[int, int], None],
+    ) -> None:
         super().__init__()
         self._epochs = epochs
         self._on_epoch = on_epoch
+        self._on_step = on_step
+        self._epoch = 0
         self._started = 0.0
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        self._epoch = epoch
         self._started = time.perf_counter()
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        steps = self.params["steps"]
+        self._on_step(self._epoch * steps + batch + 1, self._epochs * steps)
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         metrics = {name: float(value) for name, value in (logs or {}).items()}
