@@ -41,7 +41,7 @@ def page(
     viewport = {"width": request.param, "height": 844}
     context = browser.new_context(viewport=viewport, permissions=["camera"])
     page = context.new_page()
-    page.set_default_timeout(15_000)
+    page.set_default_timeout(30_000)
     page.goto(server.url)
     page.wait_for_selector(PHOTOS, state="attached")
     yield page
@@ -106,7 +106,7 @@ def test_zip_example_paste_and_camera_are_answered(
 ) -> None:
     context = browser.new_context(permissions=["camera"])
     page = context.new_page()
-    page.set_default_timeout(15_000)
+    page.set_default_timeout(30_000)
     hosts: set[str] = set()
     page.on("request", lambda request: hosts.add(urlsplit(request.url).hostname or ""))
     page.goto(server.url)
@@ -124,6 +124,7 @@ def test_zip_example_paste_and_camera_are_answered(
     page.wait_for_selector(".fc-many")
     assert page.locator(".fc-row").count() == 2
 
+    page.wait_for_selector(PHOTOS, state="attached")  # it is back once the last answer is shown
     page.evaluate(
         """async () => {
           const image = document.querySelector("#examples img");
@@ -136,10 +137,13 @@ def test_zip_example_paste_and_camera_are_answered(
     page.wait_for_selector(".fc-answer")
     assert page.inner_text(".fc-answer .fc-label") == "Apple"
 
+    page.wait_for_selector(PHOTOS, state="attached")
     page.set_input_files(PHOTOS, photos / "notes.jpg")
     page.wait_for_selector(".fc-refusal")
     page.get_by_role("button", name="Use the camera").click()
     page.locator("#camera").get_by_text("Click to Access Webcam").click()
+    # The camera's first frame has to be there before it can be taken.
+    page.wait_for_function("document.querySelector('#camera video')?.videoWidth > 0")
     page.locator(
         "#camera button[title='capture photo'], #camera button[aria-label*='capture']"
     ).first.click()
