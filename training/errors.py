@@ -3,7 +3,8 @@
 TrainingError
 ├── NotEnoughData    (ValueError)   a class or a split has too few images to learn or to judge
 ├── UnknownNetwork   (LookupError)  no network of that name in the table
-└── MissingExtra     (ImportError)  the extra ``train`` is not installed
+├── InvalidWeights   (ValueError)   a file of pretrained weights is not the expected one
+└── MissingExtra     (ImportError)  an extra of the project is not installed
 """
 
 
@@ -23,11 +24,15 @@ class UnknownNetwork(TrainingError, LookupError):
         self.name = name
 
 
+class InvalidWeights(TrainingError, ValueError):
+    """A file of pretrained weights is not the expected one, or does not fit the network."""
+
+
 class MissingExtra(TrainingError, ImportError):
     """Training needs packages that serving does not."""
 
-    def __init__(self, package: str) -> None:
+    def __init__(self, package: str, extra: str = "train") -> None:
         super().__init__(
-            f"Training needs {package!r}, which is not installed. Install the extra 'train': "
-            "pip install -e '.[train]'"
+            f"This needs {package!r}, which is not installed. Install the extra {extra!r}: "
+            f"pip install -e '.[{extra}]'"
         )

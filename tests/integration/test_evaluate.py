@@ -19,7 +19,7 @@ def wide(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Four drawn fruits in the right folders, one in the wrong one, and things that do not count."""
+    """Drawn fruit: three in the right folder, one in a wrong one, and things that do not count."""
     drawings = {
         "apple/1.png": "apple",
         "banana/1.png": "banana",

@@ -163,7 +163,7 @@ def test_an_unknown_network_names_what_there_is(state: Path) -> None:
     result = run(state, "training", "--network", "resnet", *FLAGS)
 
     assert result.returncode == 1
-    assert "No network 'resnet'; available: seed_cnn" in result.stderr
+    assert "No network 'resnet'; available: efficientnet_lite0, seed_cnn" in result.stderr
 
 
 def test_the_seed_network_is_the_seeds(tmp_path: Path) -> None:

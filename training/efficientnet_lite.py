@@ -1,0 +1,77 @@
+"""EfficientNet-Lite0, the backbone of the transfer network.
+
+The architecture is that of the TensorFlow TPU repository's ``efficientnet/lite``: EfficientNet-B0
+without squeeze-and-excitation, with ReLU6 for swish (M. Tan, Q. Le, arXiv:1905.11946; R. Liu,
+"Higher accuracy on vision models with EfficientNet-Lite", TensorFlow Blog, 2020).
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+import keras
+from keras import layers
+
+FEATURES: Final = 1280  # channels of the last convolution
+
+
+@dataclass(frozen=True)
+class _Stage:
+    """Blocks of one shape: only the first one strides and changes the channels."""
+
+    blocks: int
+    kernel: int
+    stride: int
+    expansion: int
+    channels: int
+
+
+_STEM_CHANNELS: Final = 32
+_STAGES: Final = (
+    _Stage(1, 3, 1, 1, 16),
+    _Stage(2, 3, 2, 6, 24),
+    _Stage(2, 5, 2, 6, 40),
+    _Stage(3, 3, 2, 6, 80),
+    _Stage(3, 5, 1, 6, 112),
+    _Stage(4, 5, 2, 6, 192),
+    _Stage(1, 3, 1, 6, 320),
+)
+
+
+def efficientnet_lite0(image: keras.KerasTensor) -> keras.KerasTensor:
+    """Return the feature map of the images.
+
+    Args:
+        image: float32 (N, H, W, 3), RGB, (x - 127) / 128.
+
+    Returns:
+        float32 (N, ceil(H / 32), ceil(W / 32), 1280), not negative.
+    """
+    x = layers.Conv2D(_STEM_CHANNELS, 3, strides=2, padding="same", use_bias=False)(image)
+    x = _normalise(x, activate=True)
+    channels = _STEM_CHANNELS
+    for stage in _STAGES:
+        for block in range(stage.blocks):
+            x = _block(x, stage, channels, stage.stride if block == 0 else 1)
+            channels = stage.channels
+    x = layers.Conv2D(FEATURES, 1, use_bias=False)(x)
+    return _normalise(x, activate=True)
+
+
+def _block(x: keras.KerasTensor, stage: _Stage, channels: int, stride: int) -> keras.KerasTensor:
+    """Inverted bottleneck: widen, filter each channel, narrow; added to its input where it fits."""
+    y = x
+    if stage.expansion != 1:
+        y = layers.Conv2D(channels * stage.expansion, 1, use_bias=False)(y)
+        y = _normalise(y, activate=True)
+    y = layers.DepthwiseConv2D(stage.kernel, strides=stride, padding="same", use_bias=False)(y)
+    y = _normalise(y, activate=True)
+    y = layers.Conv2D(stage.channels, 1, use_bias=False)(y)
+    y = _normalise(y, activate=False)
+    if stride == 1 and channels == stage.channels:
+        y = layers.Add()([x, y])
+    return y
+
+
+def _normalise(x: keras.KerasTensor, *, activate: bool) -> keras.KerasTensor:
+    x = layers.BatchNormalization(momentum=0.99, epsilon=1e-3)(x)
+    return layers.ReLU(max_value=6.0)(x) if activate else x
