@@ -5,7 +5,7 @@ import json
 import os
 import tempfile
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -105,3 +105,25 @@ class Snapshot:
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise InvalidSnapshot(f"{path} is not a snapshot: {error}") from error
         return snapshot
+
+
+def thin(images: Sequence[SnapshotImage], max_per_variety: int) -> tuple[SnapshotImage, ...]:
+    """Return the images with no more than so many of each source and variety.
+
+    Neighbouring frames of a film teach little, and cost as much as any other image. Which ones stay
+    follows from their digests; images without a variety all stay.
+
+    Args:
+        images: rows of a snapshot, in the order of their digests.
+        max_per_variety: 0 to keep all.
+    """
+    if not max_per_variety:
+        return tuple(images)
+    seen: Counter[tuple[str, str]] = Counter()
+    kept = []
+    for image in images:
+        key = (image.source, image.variety)
+        seen[key] += 1
+        if not image.variety or seen[key] <= max_per_variety:
+            kept.append(image)
+    return tuple(kept)

@@ -25,6 +25,9 @@ class TrainConfig:
     rotation_degrees: float = _setting(20.0, "augmentation: largest rotation either way")
     zoom: float = _setting(0.2, "augmentation: largest zoom in or out, as a fraction")
     flip: bool = _setting(True, "augmentation: mirror left and right")
+    max_per_variety: int = _setting(
+        0, "training images of one publisher's folder, at most; 0 for all"
+    )
     class_weights: bool = _setting(True, "weigh each class by the inverse of its frequency")
     seed: int = _setting(20, "seed of the weights, the order and the augmentation")
     threads: int = _setting(0, "threads of TensorFlow; 0 for one a core")
@@ -68,7 +71,7 @@ class TrainConfig:
         """
         _check(self, ("epochs", "batch_size", "patience_epochs", "plateau_epochs"), low=1)
         _check(self, ("side_px",), low=16)
-        _check(self, ("rotation_degrees", "zoom", "threads", "seed"), low=0)
+        _check(self, ("rotation_degrees", "zoom", "max_per_variety", "threads", "seed"), low=0)
         if not self.learning_rate > 0:
             raise ValueError(f"learning_rate is {self.learning_rate}; it must be above 0.")
         if not 0 < self.plateau_factor < 1:

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from data.snapshot import Snapshot
+from data.snapshot import Snapshot, thin
 from data.sources import PUBLIC_SOURCES
 from data.splits import Split
 from data.state import state_dir
@@ -62,8 +62,10 @@ def retrain(
     """
     labels = labels_of(snapshot)
     on_stage(f"Reading {len(snapshot.images):,} images of {len(labels)} classes")
+    rows = {split: snapshot.select(split=split) for split in Split}
+    rows[Split.TRAIN] = thin(rows[Split.TRAIN], config.max_per_variety)
     train, validation, test = (
-        load_images(snapshot.root, snapshot.select(split=split), labels, config.side_px)
+        load_images(snapshot.root, rows[split], labels, config.side_px)
         for split in (Split.TRAIN, Split.VALIDATION, Split.TEST)
     )
     on_stage(f"Training {config.network} on {len(train):,} images")

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from data.errors import InvalidSnapshot
-from data.snapshot import Snapshot, SnapshotImage
+from data.snapshot import Snapshot, SnapshotImage, thin
 from data.splits import Split
 
 IMAGES = (
@@ -50,3 +50,15 @@ def test_load_refuses_a_damaged_file(tmp_path: Path, damage: tuple[str, str]) ->
 
     with pytest.raises(InvalidSnapshot, match=r"s\.json is not a snapshot"):
         Snapshot.load(path)
+
+
+def test_thin_keeps_so_many_of_each_variety_and_all_without_one() -> None:
+    images = [
+        SnapshotImage(f"{n}.png", "kiwi", f"{n}" * 64, Split.TRAIN, "films", variety)
+        for n, variety in enumerate(["Kiwi 1", "Kiwi 1", "Kiwi 2", "Kiwi 1", "", "", ""])
+    ]
+
+    kept = [image.path for image in thin(images, 2)]
+
+    assert kept == ["0.png", "1.png", "2.png", "4.png", "5.png", "6.png"]
+    assert thin(images, 0) == tuple(images)
