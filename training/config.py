@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from dataclasses import MISSING, dataclass, field, fields
 from typing import Any
 
+SCHEDULES = ("plateau", "cosine")
+
 
 def _setting(default: Any, help_text: str) -> Any:
     return field(default=default, metadata={"help": help_text})
@@ -19,6 +21,11 @@ class TrainConfig:
     epochs: int = _setting(20, "passes over the training images, at most")
     batch_size: int = _setting(32, "images a step")
     learning_rate: float = _setting(1e-3, "Adam's step size at the start")
+    schedule: str = _setting(
+        "plateau",
+        "learning rate: 'plateau' halves it and takes the best epoch; 'cosine' lowers it to zero "
+        "and takes the last",
+    )
     patience_epochs: int = _setting(5, "epochs without a better val_loss before stopping early")
     plateau_epochs: int = _setting(3, "epochs without a better val_loss before halving the rate")
     plateau_factor: float = _setting(0.5, "what the learning rate is multiplied by on a plateau")
@@ -72,6 +79,8 @@ class TrainConfig:
         _check(self, ("epochs", "batch_size", "patience_epochs", "plateau_epochs"), low=1)
         _check(self, ("side_px",), low=16)
         _check(self, ("rotation_degrees", "zoom", "max_per_variety", "threads", "seed"), low=0)
+        if self.schedule not in SCHEDULES:
+            raise ValueError(f"schedule is {self.schedule!r}; it must be one of {SCHEDULES}.")
         if not self.learning_rate > 0:
             raise ValueError(f"learning_rate is {self.learning_rate}; it must be above 0.")
         if not 0 < self.plateau_factor < 1:

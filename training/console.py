@@ -41,7 +41,7 @@ class ConsoleProgress:
 
     def on_stage(self, stage: str) -> None:
         """Print what happens next."""
-        self._bar.stop()
+        self.close()
         self._console.print(f"[bold]{stage}[/]")
 
     def on_step(self, step: int, steps: int) -> None:
@@ -60,8 +60,9 @@ class ConsoleProgress:
         )
 
     def close(self) -> None:
-        """Take the bar away."""
-        self._bar.stop()
+        """Take the bar away, if there is one."""
+        if self._task is not None:
+            self._bar.stop()
 
 
 def run_command(run: Callable[[ConsoleProgress], ModelVersion]) -> int:

@@ -1,6 +1,6 @@
 """Fit a network: the seed's recipe of early stopping, a falling learning rate and class weights."""
 
-import logging
+import math
 import tempfile
 import time
 from collections.abc import Callable
@@ -16,8 +16,6 @@ from sklearn.utils.class_weight import compute_class_weight
 from training.config import TrainConfig
 from training.dataset import LabelledImages, batches
 from training.network import build_network
-
-logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -53,7 +51,9 @@ def fit(
     on_epoch: Callable[[Epoch], None] = lambda epoch: None,
     on_step: Callable[[int, int], None] = lambda step, steps: None,
 ) -> Fit:
-    """Train the configured network, and return it with the weights of the lowest val_loss.
+    """Train the configured network, and return it with the weights of the chosen epoch.
+
+    With the schedule ``plateau`` it is that of the lowest val_loss; with ``cosine``, the last.
 
     Args:
         config: every setting of the run.
@@ -65,8 +65,9 @@ def fit(
     """
     keras.utils.set_random_seed(config.seed)
     model = build_network(config, classes)
+    steps = math.ceil(len(train) / config.batch_size)
     model.compile(
-        optimizer=keras.optimizers.Adam(config.learning_rate),
+        optimizer=keras.optimizers.Adam(_learning_rate(config, steps)),
         loss="categorical_crossentropy",
         metrics=["accuracy"],
     )
@@ -78,21 +79,36 @@ def fit(
             epochs=config.epochs,
             class_weight=_class_weights(train, classes) if config.class_weights else None,
             callbacks=[
-                keras.callbacks.EarlyStopping(monitor="val_loss", patience=config.patience_epochs),
-                keras.callbacks.ReduceLROnPlateau(
-                    monitor="val_loss",
-                    factor=config.plateau_factor,
-                    patience=config.plateau_epochs,
-                ),
-                keras.callbacks.ModelCheckpoint(
-                    best, monitor="val_loss", save_best_only=True, save_weights_only=True
-                ),
+                *(_plateau_callbacks(config, best) if config.schedule == "plateau" else ()),
                 _Reporter(config.epochs, on_epoch, on_step),
             ],
             verbose=0,
         )
-        model.load_weights(best)
+        if best.exists():
+            model.load_weights(best)
     return Fit(model, _by_epoch(history.history))
+
+
+def _learning_rate(
+    config: TrainConfig, steps_per_epoch: int
+) -> float | keras.optimizers.schedules.LearningRateSchedule:
+    if config.schedule == "cosine":
+        steps = config.epochs * steps_per_epoch
+        return keras.optimizers.schedules.CosineDecay(config.learning_rate, steps)
+    return config.learning_rate
+
+
+def _plateau_callbacks(config: TrainConfig, best: Path) -> list[keras.callbacks.Callback]:
+    """Stop early, halve the rate on a plateau, and keep the weights of the lowest val_loss."""
+    return [
+        keras.callbacks.EarlyStopping(monitor="val_loss", patience=config.patience_epochs),
+        keras.callbacks.ReduceLROnPlateau(
+            monitor="val_loss", factor=config.plateau_factor, patience=config.plateau_epochs
+        ),
+        keras.callbacks.ModelCheckpoint(
+            best, monitor="val_loss", save_best_only=True, save_weights_only=True
+        ),
+    ]
 
 
 def use_threads(threads: int) -> None:
