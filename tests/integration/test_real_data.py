@@ -1,0 +1,131 @@
+"""The shipped baseline and the importer on the real archives.
+
+They are read from ``FRUIT_DATA_DIR``, else from ``../shared/data`` beside the checkout; without
+either these tests are skipped, and say so.
+"""
+
+import os
+import zipfile
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from app.results import ImageFile, Prediction
+from app.service import PredictionService
+from app.workers import WorkerPool
+from data.importer import ImportReport, import_archive
+from data.labels import NONE_OF_THESE
+from data.sources import FRUITS_360
+from data.splits import Split
+from data.store import AddResult, DatasetStore
+from models.registry import ModelRegistry, baseline_folder
+
+pytestmark = pytest.mark.real_data
+
+DATA_DIR = Path(
+    os.environ.get("FRUIT_DATA_DIR") or Path(__file__).parents[2].parent / "shared" / "data"
+)
+FRUITS_ARCHIVE = DATA_DIR / "fruits-360-100x100-main.zip"
+GROCERY_ARCHIVE = DATA_DIR / "GroceryStoreDataset-master.zip"
+
+if not (FRUITS_ARCHIVE.exists() and GROCERY_ARCHIVE.exists()):
+    pytest.skip(
+        "the real photographs are not here; set FRUIT_DATA_DIR to the folder of the two archives",
+        allow_module_level=True,
+    )
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PredictionService]:
+    """The shipped baseline and nothing else."""
+    registry = ModelRegistry(tmp_path_factory.mktemp("state") / "models", baseline_folder())
+    service = PredictionService(
+        registry, pool=WorkerPool(threads=2, max_pending=10_000, max_wait_s=60)
+    )
+    assert service.load()
+    yield service
+    service.close()
+
+
+@pytest.fixture(scope="module")
+def grocery(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[tuple[DatasetStore, ImportReport]]:
+    """A store into which the shop photos were imported."""
+    store = DatasetStore(tmp_path_factory.mktemp("store"))
+    yield store, import_archive(store, GROCERY_ARCHIVE)
+    store.close()
+
+
+def accuracy(service: PredictionService, files: list[tuple[str, ImageFile]]) -> float:
+    answers = service.predict_many([file for _, file in files])
+    right = sum(
+        isinstance(answer, Prediction) and answer.label == label
+        for (label, _), answer in zip(files, answers, strict=True)
+    )
+    return right / len(files)
+
+
+def test_the_baseline_names_the_filmed_fruit_of_every_variety(service: PredictionService) -> None:
+    files = []
+    with zipfile.ZipFile(FRUITS_ARCHIVE) as archive:
+        for name in archive.namelist():
+            placement = FRUITS_360.place(name.split("/")) if name.endswith(".jpg") else None
+            if placement and placement.split == Split.TEST and placement.label != NONE_OF_THESE:
+                files.append((placement.label, ImageFile(name, archive.read(name))))
+
+    measured = accuracy(service, files)
+
+    stated = service.served.manifest.metrics["fruits-360/test"]
+    assert len(files) == stated.images == 3093
+    assert measured == pytest.approx(stated.accuracy, abs=0.001)
+    assert measured >= 0.985
+
+
+def test_the_baselines_stated_score_on_shop_photos_is_the_measured_one(
+    service: PredictionService, grocery: tuple[DatasetStore, ImportReport]
+) -> None:
+    store, _ = grocery
+    images = [i for i in store.images(split=Split.TEST) if i.label != NONE_OF_THESE]
+    files = [(i.label, ImageFile(i.original_name, store.read(i))) for i in images]
+
+    stated = service.served.manifest.metrics["grocery/test"]
+    assert len(files) == stated.images
+    assert accuracy(service, files) == pytest.approx(stated.accuracy, abs=0.02)
+
+
+def test_the_shop_photos_are_imported_with_every_class_in_every_split(
+    grocery: tuple[DatasetStore, ImportReport],
+) -> None:
+    store, report = grocery
+
+    assert report.source.name == "grocery"
+    assert report.results == {AddResult.ADDED: 2936}
+    assert len(report.skipped) == 5  # the licence, the readme and three lists
+    by_label = Counter(label for _, label, _ in store.counts())
+    assert by_label.keys() >= {"apple", "avocado", "banana", "cucumber", "eggplant", "mango"}
+    assert set(by_label.values()) == {3}
+
+
+def test_no_scene_of_the_shop_photos_falls_on_two_sides(
+    grocery: tuple[DatasetStore, ImportReport],
+) -> None:
+    splits: dict[str, set[Split]] = {}
+    for image in grocery[0].images():
+        splits.setdefault(image.scene, set()).add(image.split)
+
+    assert [scene for scene, found in splits.items() if len(found) > 1] == []
+
+
+def test_importing_the_shop_photos_again_changes_nothing(
+    grocery: tuple[DatasetStore, ImportReport],
+) -> None:
+    store, _ = grocery
+    before = store.counts()
+
+    report = import_archive(store, GROCERY_ARCHIVE)
+
+    assert report.results == {AddResult.DUPLICATE: 2936}
+    assert store.counts() == before
