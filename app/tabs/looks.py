@@ -125,7 +125,7 @@ table.fc-figures { width: 100%; margin: 0; border-collapse: collapse; font-varia
   tabular-nums; }
 table.fc-figures th, table.fc-figures td { padding: 6px 10px; text-align: right; border: 0;
   border-bottom: 1px solid var(--border-color-primary); }
-table.fc-figures th:first-child { text-align: left; font-weight: 500; overflow-wrap: anywhere; }
+table.fc-figures th:first-child { text-align: left; font-weight: 500; }
 #photos { border: 2px dashed #34a27b; }
 #photos .wrap { font-size: 0; color: #047857; }
 .dark #photos .wrap { color: #6ee7b7; }

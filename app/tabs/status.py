@@ -112,7 +112,9 @@ def _model(model: dict[str, Any] | None) -> str:
         return ""
     head = "<tr><th>tested on</th><th>photos</th><th>accuracy</th><th>macro F1</th></tr>"
     rows = "".join(
-        f"<tr><th>{escape(name)}</th><td>{m['images']:,}</td><td>{m['accuracy']:.1%}</td>"
+        # A narrow phone may break the name after its slash.
+        f"<tr><th>{escape(name).replace('/', '/<wbr>')}</th><td>{m['images']:,}</td>"
+        f"<td>{m['accuracy']:.1%}</td>"
         f"<td>{m['macro_f1']:.3f}</td></tr>"
         for name, m in sorted(model["metrics"].items())
     )
