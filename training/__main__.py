@@ -4,16 +4,13 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from data.snapshot import Snapshot
 from data.state import snapshots_dir, state_dir, store_dir
 from data.store import DatasetStore
-from models.registry import ModelVersion, open_registry
+from models.registry import open_registry
 from training.config import TrainConfig
 from training.errors import MissingExtra
-
-if TYPE_CHECKING:
-    from training.console import ConsoleProgress
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -62,27 +59,16 @@ def _evaluate(options: argparse.Namespace) -> int:
 
 def _train(options: argparse.Namespace) -> int:
     # TensorFlow takes seconds to import, so --help and wrong flags do not wait for it.
-    from training.console import run_command
-    from training.retrain import retrain
-    from training.train import use_threads
+    from training.retrain import retrain_from_flags
 
-    def run(progress: "ConsoleProgress") -> ModelVersion:
-        config = TrainConfig.from_flags(options)
-        use_threads(config.threads)
+    def take_snapshot() -> Snapshot:
         store = DatasetStore(store_dir(options.state_dir))
         snapshot = store.snapshot()
         store.close()
         snapshot.save(snapshots_dir(options.state_dir) / f"{snapshot.digest[:16]}.json")
-        return retrain(
-            snapshot,
-            config,
-            open_registry(options.state_dir),
-            on_stage=progress.on_stage,
-            on_epoch=progress.on_epoch,
-            on_step=progress.on_step,
-        )
+        return snapshot
 
-    return run_command(run)
+    return retrain_from_flags(options, take_snapshot)
 
 
 if __name__ == "__main__":

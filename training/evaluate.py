@@ -1,6 +1,6 @@
 """How good a model is: scikit-learn's metrics, per source and split, never averaged together."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,8 +9,6 @@ from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
 from data.snapshot import SnapshotImage
 from models.manifest import ClassMetrics, EvaluationMetrics, GroupMetrics
-
-Predict = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
 
 
 def evaluate(

@@ -20,13 +20,13 @@ from data.sources import PUBLIC_SOURCES
 from data.splits import Split
 from data.state import state_dir
 from export.convert import to_onnx
-from export.parity import check_parity, onnx_predict
+from export.parity import Predict, check_parity, onnx_predict
 from models.manifest import DataSource, EvaluationMetrics, InputSpec, ModelManifest
 from models.registry import ModelRegistry, ModelVersion, open_registry
 from training.config import TrainConfig
 from training.console import ConsoleProgress, run_command
 from training.dataset import LabelledImages, labels_of, load_images
-from training.evaluate import Predict, by_source_and_split, evaluate
+from training.evaluate import by_source_and_split, evaluate
 from training.pictures import confusion_picture, history_picture
 from training.train import Epoch, fit, use_threads
 
@@ -173,12 +173,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--state-dir", type=Path, default=state_dir())
     TrainConfig.add_flags(parser)
     options = parser.parse_args(arguments)
+    return retrain_from_flags(options, lambda: Snapshot.load(options.snapshot))
+
+
+def retrain_from_flags(options: argparse.Namespace, take_snapshot: Callable[[], Snapshot]) -> int:
+    """Run the flow with its progress on the terminal, and return the exit status.
+
+    Args:
+        options: the flags of ``TrainConfig`` and ``state_dir``.
+        take_snapshot: returns the images to train from; called once the flags are checked.
+    """
 
     def run(progress: ConsoleProgress) -> ModelVersion:
         config = TrainConfig.from_flags(options)
         use_threads(config.threads)
         return retrain(
-            Snapshot.load(options.snapshot),
+            take_snapshot(),
             config,
             open_registry(options.state_dir),
             on_stage=progress.on_stage,
