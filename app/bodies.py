@@ -1,6 +1,6 @@
 """The body of a predict request: read while it arrives, and never more of it than is accepted."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -21,11 +21,37 @@ class PredictBody:
 
     Attributes:
         files: at least one image.
-        top_k: how many probabilities to return; None for all.
+        options: what is asked for besides.
     """
 
     files: list[ImageFile]
-    top_k: int | None
+    options: "Options"
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What may stand in the query or, behind it, in the form.
+
+    Attributes:
+        top_k: how many probabilities to return; None for all.
+        explain: whether a heat map comes with each answer.
+    """
+
+    top_k: int | None = None
+    explain: bool = False
+
+    @classmethod
+    def parse(cls, *fields: Mapping[str, object]) -> "Options":
+        """Return the options of the first mapping that has each of them.
+
+        Raises:
+            BadRequest: ``top_k`` is no number from 1, or ``explain`` neither true nor false.
+        """
+        found = {
+            name: next((m[name] for m in fields if m.get(name) not in (None, "")), None)
+            for name in ("top_k", "explain")
+        }
+        return cls(_parse_top_k(found["top_k"]), _parse_flag("explain", found["explain"]))
 
 
 async def read_body(request: Request, settings: Settings) -> PredictBody:
@@ -36,34 +62,35 @@ async def read_body(request: Request, settings: Settings) -> PredictBody:
         settings: its limits on bytes and counts apply.
 
     Raises:
-        BadRequest: malformed multipart, no image, or a ``top_k`` that is no number from 1.
+        BadRequest: malformed multipart, no image, or an option that cannot be read.
         PayloadTooLarge: the body or one of its files.
         TooManyFiles: more images than one request may hold.
         UnsupportedContent: the content type is neither of the two forms.
     """
-    top_k = _parse_top_k(request.query_params.get("top_k"))
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind == "multipart/form-data":
-        return await _read_form(request, settings, top_k)
+        return await _read_form(request, settings)
     if kind in ("", "application/octet-stream") or kind.startswith("image/"):
-        return await _read_bare_image(request, settings, top_k)
+        return await _read_bare_image(request, settings)
     raise UnsupportedContent(
         f"The content type is {kind!r}; accepted: multipart/form-data with the field {FIELD!r}, or "
         "the image itself as image/* or application/octet-stream."
     )
 
 
-async def _read_bare_image(request: Request, settings: Settings, top_k: int | None) -> PredictBody:
+async def _read_bare_image(request: Request, settings: Settings) -> PredictBody:
+    options = Options.parse(request.query_params)
     limit_bytes = min(settings.max_file_bytes, settings.max_request_bytes)
     content = b"".join([chunk async for chunk in _bounded(request, "The image", limit_bytes)])
     if not content:
         raise BadRequest(
             f"The body is empty. Send the image as the body, or in the multipart field {FIELD!r}."
         )
-    return PredictBody([ImageFile("", content)], top_k)
+    return PredictBody([ImageFile("", content)], options)
 
 
-async def _read_form(request: Request, settings: Settings, top_k: int | None) -> PredictBody:
+async def _read_form(request: Request, settings: Settings) -> PredictBody:
+    Options.parse(request.query_params)  # a mistake there need not wait for the body
     stream = _bounded(request, "The request", settings.max_request_bytes)
     parser = _InMemoryParser(request.headers, stream, max_files=settings.max_files, max_fields=20)
     try:
@@ -78,9 +105,9 @@ async def _read_form(request: Request, settings: Settings, top_k: int | None) ->
             raise BadRequest(
                 f"The form has no field {FIELD!r}; received: {received:.200}. Put the image there."
             )
-        if top_k is None:
-            top_k = _parse_top_k(form.get("top_k"))
-        return PredictBody([await _read_part(p, settings) for p in form.getlist(FIELD)], top_k)
+        options = Options.parse(request.query_params, form)
+        files = [await _read_part(part, settings) for part in form.getlist(FIELD)]
+        return PredictBody(files, options)
     finally:
         await form.close()
 
@@ -112,6 +139,15 @@ def _parse_top_k(text: object) -> int | None:
     if isinstance(text, str) and text.isascii() and text.isdecimal() and int(text[:9]) >= 1:
         return int(text[:9])
     raise BadRequest(f"top_k is {text!r:.40}; it must be a whole number, 1 or more.")
+
+
+def _parse_flag(name: str, value: object) -> bool:
+    text = str(value).lower() if value is not None else "false"
+    if text in ("1", "true", "yes", "on"):
+        return True
+    if text in ("0", "false", "no", "off"):
+        return False
+    raise BadRequest(f"{name} is {text!r:.40}; it must be true or false.")
 
 
 class _InMemoryParser(MultiPartParser):

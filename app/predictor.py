@@ -18,6 +18,11 @@ class Predictor(Protocol):
     def run(self, batch: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Return float32 (N, K) for uint8 (N, side_px, side_px, 3)."""
 
+    def run_with_maps(
+        self, batch: NDArray[np.uint8]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
+        """Return the same, and the activation maps float32 (N, h, w, K) where there are any."""
+
     def warm_up(self) -> None:
         """Run once, so that the first caller does not wait for what happens only once."""
 
@@ -39,6 +44,7 @@ class OnnxPredictor:
     def __init__(self, path: Path, manifest: ModelManifest, threads: int = 1) -> None:
         self._input: Final = manifest.input
         self._output: Final = manifest.output
+        self._maps_output: Final = manifest.maps_output
         try:
             self._session = ort.InferenceSession(
                 str(path), _session_options(threads), providers=["CPUExecutionProvider"]
@@ -72,6 +78,24 @@ class OnnxPredictor:
         (probabilities,) = self._session.run([self._output], {self._input.name: batch})
         return probabilities
 
+    def run_with_maps(
+        self, batch: NDArray[np.uint8]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
+        """Return the probabilities and what each place of the images adds to them, in one run.
+
+        Args:
+            batch: as for ``run``.
+
+        Returns:
+            float32 (N, K), and float32 (N, h, w, K), the logits of each place; None where the
+            network does not average over places.
+        """
+        if self._maps_output is None:
+            return self.run(batch), None
+        outputs = [self._output, self._maps_output]
+        probabilities, maps = self._session.run(outputs, {self._input.name: batch})
+        return probabilities, maps
+
     def warm_up(self) -> None:
         """Run one black image."""
         side_px = self._input.side_px
@@ -104,4 +128,9 @@ def _check(session: ort.InferenceSession, path: Path, manifest: ModelManifest) -
     if outputs.get(manifest.output) != ("tensor(float)", [k]):
         raise ModelMismatch(
             f"{path} returns {outputs}; its manifest says {manifest.output!r} with {k} columns."
+        )
+    if manifest.maps_output and outputs.get(manifest.maps_output, ("", []))[1][-1:] != [k]:
+        raise ModelMismatch(
+            f"{path} returns {outputs}; its manifest says {manifest.maps_output!r} with {k} "
+            "columns."
         )

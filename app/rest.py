@@ -50,7 +50,7 @@ def build_router(service: PredictionService, settings: Settings) -> APIRouter:
         openapi_extra=PREDICT_REQUEST,
     )
     async def predict(request: Request) -> Response:
-        """Name the fruit on one image, or on several.
+        """Name the fruit on one image, or on several; or say that it is none of these.
 
         Send the image in the multipart field `file`, or as the body itself. Several `file` fields
         are answered by a list in the same order with status 200; there, a file that is refused is
@@ -59,11 +59,18 @@ def build_router(service: PredictionService, settings: Settings) -> APIRouter:
         request_id = request.state.request_id
         body = await read_body(request, settings)
         if len(body.files) == 1:
-            content = body.files[0].content
-            answer = await service.predict_async(content, top_k=body.top_k, request_id=request_id)
+            answer = await service.predict_async(
+                body.files[0].content,
+                top_k=body.options.top_k,
+                explain=body.options.explain,
+                request_id=request_id,
+            )
             return _json(answer.to_dict())
         answers = await service.predict_many_async(
-            body.files, top_k=body.top_k, request_id=request_id
+            body.files,
+            top_k=body.options.top_k,
+            explain=body.options.explain,
+            request_id=request_id,
         )
         return _json([answer.to_dict() for answer in answers])
 

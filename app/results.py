@@ -40,12 +40,15 @@ class Prediction:
     """The answer to one image.
 
     Attributes:
-        label: the most probable class.
-        probabilities: label and probability, most probable first.
+        label: the most probable class, or none-of-these.
+        probabilities: label and probability; the answer first, then the most probable.
         version: the model version that answered.
         timing_ms: where the time went.
         request_id: names the request in the log.
         name: the file's name, where it came as one of several.
+        nearest: the most probable class where the answer is none-of-these, else None.
+        heat_map: how strongly each place speaks for the answer, rows from the top, 0..1; None
+            where it was not asked for.
     """
 
     label: str
@@ -54,6 +57,8 @@ class Prediction:
     timing_ms: Timing
     request_id: str
     name: str | None = None
+    nearest: str | None = None
+    heat_map: tuple[tuple[float, ...], ...] | None = None
 
     @property
     def probability(self) -> float:
@@ -63,8 +68,11 @@ class Prediction:
     def to_dict(self) -> dict[str, Any]:
         """Return the answer as the REST route, the Gradio API and the command line give it."""
         named = {} if self.name is None else {"name": self.name}
+        heat = {} if self.heat_map is None else {"heat_map": [list(r) for r in self.heat_map]}
         return named | {
             "label": self.label,
+            "probability": self.probability,
+            "nearest": self.nearest,
             "probabilities": [
                 {"label": label, "probability": probability}
                 for label, probability in self.probabilities
@@ -76,6 +84,7 @@ class Prediction:
                 "total": self.timing_ms.total,
             },
             "request_id": self.request_id,
+            **heat,
         }
 
 
@@ -97,16 +106,20 @@ class Refusal:
 
 
 def rank(
-    labels: Sequence[str], row: NDArray[np.float32], top_k: int | None = None
+    labels: Sequence[str], row: NDArray[np.float32], answer: int, top_k: int | None = None
 ) -> tuple[tuple[str, float], ...]:
-    """Return labels with their probabilities, most probable first.
+    """Return labels with their probabilities: the answer, then the others, most probable first.
+
+    The answer need not be the most probable: none-of-these has a threshold of its own.
 
     Args:
-        labels: the K classes, in the order of the columns.
+        labels: the K labels, in the order of the columns.
         row: float32 (K,), probabilities.
+        answer: the answer's column.
         top_k: how many to return; all by default.
     """
-    order = np.argsort(-row, kind="stable")[:top_k]
+    falling = np.argsort(-row, kind="stable")
+    order = [answer, *falling[falling != answer]][:top_k]
     # The shortest decimal that is this very float32: every caller prints the same digits.
     return tuple((labels[i], float(str(row[i]))) for i in order)
 

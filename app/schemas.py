@@ -29,11 +29,24 @@ class TimingMs(BaseModel):
 class PredictionBody(BaseModel):
     """The answer to one image."""
 
-    label: str = Field(examples=["banana"])
-    probabilities: list[LabelProbability] = Field(description="Most probable first.")
+    label: str = Field(
+        examples=["banana"], description="A class, or `none_of_these` where none fits."
+    )
+    probability: float = Field(ge=0, le=1, examples=[0.9731], description="Of `label`.")
+    nearest: str | None = Field(
+        description="The most probable class where the label is `none_of_these`, else null."
+    )
+    probabilities: list[LabelProbability] = Field(
+        description="The answer first, then the others, most probable first."
+    )
     version: str = Field(examples=["v0001"])
     timing_ms: TimingMs
     request_id: str = Field(examples=["5f1c0d9a3b7e4c21"])
+    heat_map: list[list[float]] | None = Field(
+        default=None,
+        description="With `explain`: how strongly each place of the picture speaks for the label, "
+        "rows from the top, 0 to 1.",
+    )
 
 
 class NamedPrediction(PredictionBody):
@@ -102,6 +115,10 @@ _FORM: Final = {
             "minimum": 1,
             "description": "As the query parameter, which goes first.",
         },
+        "explain": {
+            "type": "boolean",
+            "description": "As the query parameter, which goes first.",
+        },
     },
 }
 # FastAPI cannot know the two forms of a body that is read from the stream, so they stand here.
@@ -120,6 +137,12 @@ PREDICT_REQUEST: Final[dict[str, Any]] = {
             "in": "query",
             "schema": {"type": "integer", "minimum": 1},
             "description": "How many probabilities to return; all by default.",
+        },
+        {
+            "name": "explain",
+            "in": "query",
+            "schema": {"type": "boolean", "default": False},
+            "description": "Add `heat_map`: where on the picture the answer comes from.",
         },
         {
             "name": "X-Request-ID",

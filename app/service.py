@@ -26,15 +26,20 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from app.errors import BadRequest, ModelMismatch, NoModel, Overloaded, ServingError, describe_error
+from app.explain import heat_from_maps, heat_from_occlusion
 from app.metrics import Metrics
 from app.predictor import OnnxPredictor, Predictor
 from app.results import ImageFile, Prediction, Refusal, Timing, new_request_id, rank
 from app.workers import WorkerPool
 from data.errors import DataError
 from data.images import DEFAULT_LIMITS, ImageLimits, load_model_input
+from models.card import card_text
+from models.decision import decide, nearest
 from models.errors import ModelError
 from models.manifest import ModelManifest
 from models.registry import ModelRegistry, ModelVersion
@@ -142,13 +147,19 @@ class PredictionService:
         return served.manifest
 
     def predict(
-        self, content: bytes, *, top_k: int | None = None, request_id: str | None = None
+        self,
+        content: bytes,
+        *,
+        top_k: int | None = None,
+        explain: bool = False,
+        request_id: str | None = None,
     ) -> Prediction:
         """Return the answer to one image; waits for a worker.
 
         Args:
             content: the encoded file, as the user has it.
             top_k: how many probabilities to return, most probable first; all by default.
+            explain: add the heat map of what the answer rests on.
             request_id: names the request in the log; a new one by default.
 
         Raises:
@@ -157,19 +168,25 @@ class PredictionService:
             Overloaded: too many requests are pending.
             NoModel: no version could be loaded.
         """
-        return self._submit(content, top_k, request_id).result()
+        return self._submit(content, top_k, explain, request_id).result()
 
     async def predict_async(
-        self, content: bytes, *, top_k: int | None = None, request_id: str | None = None
+        self,
+        content: bytes,
+        *,
+        top_k: int | None = None,
+        explain: bool = False,
+        request_id: str | None = None,
     ) -> Prediction:
         """As ``predict``, without holding the event loop."""
-        return await asyncio.wrap_future(self._submit(content, top_k, request_id))
+        return await asyncio.wrap_future(self._submit(content, top_k, explain, request_id))
 
     def predict_many(
         self,
         files: Sequence[ImageFile | Refusal],
         *,
         top_k: int | None = None,
+        explain: bool = False,
         request_id: str | None = None,
     ) -> list[Prediction | Refusal]:
         """Return the answers to several images in their order; one refused spoils no other.
@@ -179,25 +196,26 @@ class PredictionService:
 
         Args:
             files: images with their names; what was already refused stays in its place.
-            top_k: as for ``predict``.
+            top_k, explain: as for ``predict``.
             request_id: as for ``predict``, the same for all.
 
         Raises:
             BadRequest, Overloaded, NoModel: as ``predict``, for all of them together.
         """
         with self._counted(), self._pool.admitted():
-            return self._run_many(files, top_k, request_id)
+            return self._run_many(files, top_k, explain, request_id)
 
     async def predict_many_async(
         self,
         files: Sequence[ImageFile | Refusal],
         *,
         top_k: int | None = None,
+        explain: bool = False,
         request_id: str | None = None,
     ) -> list[Prediction | Refusal]:
         """As ``predict_many``, without holding the event loop."""
         with self._counted(), self._pool.admitted():
-            return await asyncio.to_thread(self._run_many, files, top_k, request_id)
+            return await asyncio.to_thread(self._run_many, files, top_k, explain, request_id)
 
     def health(self) -> dict[str, Any]:
         """Return whether predictions are answered, by which version, and if not, why."""
@@ -221,16 +239,21 @@ class PredictionService:
             | (self.metrics.snapshot())
         )
 
+    def model_card(self) -> str:
+        """Return the served version's model card as Markdown, or why there is no version."""
+        served = self._served
+        return card_text(served.manifest) if served else self._problem
+
     def close(self) -> None:
         """Finish what runs and end the workers."""
         self._pool.close()
 
     def _submit(
-        self, content: bytes, top_k: int | None, request_id: str | None
+        self, content: bytes, top_k: int | None, explain: bool, request_id: str | None
     ) -> Future[Prediction]:
         asked_at = time.perf_counter()
         request_id = request_id or new_request_id()
-        task = partial(self._predict_counted, content, top_k, request_id, asked_at)
+        task = partial(self._predict_counted, content, top_k, explain, request_id, asked_at)
         try:
             return self._pool.submit(task)
         except Overloaded as error:
@@ -238,15 +261,15 @@ class PredictionService:
             raise
 
     def _predict_counted(
-        self, content: bytes, top_k: int | None, request_id: str, asked_at: float
+        self, content: bytes, top_k: int | None, explain: bool, request_id: str, asked_at: float
     ) -> Prediction:
         with self._counted():
-            prediction = self._predict_one(content, top_k, request_id, asked_at)
+            prediction = self._predict_one(content, top_k, explain, request_id, asked_at)
         self.metrics.predicted(prediction)
         return prediction
 
     def _predict_one(
-        self, content: bytes, top_k: int | None, request_id: str, asked_at: float
+        self, content: bytes, top_k: int | None, explain: bool, request_id: str, asked_at: float
     ) -> Prediction:
         served = self.served  # one reference: a swap beside this call cannot mix two versions
         if top_k is not None and top_k < 1:
@@ -254,33 +277,52 @@ class PredictionService:
         started_at = time.perf_counter()
         image = load_model_input(content, served.manifest.input.side_px, limits=self._limits)
         decoded_at = time.perf_counter()
-        row = served.predictor.run(image[None])[0]  # (1, H, W, 3) -> (1, K) -> (K,)
+        rows, maps = (  # (1, H, W, 3) -> (1, K), (1, h, w, K)
+            served.predictor.run_with_maps(image[None])
+            if explain
+            else (served.predictor.run(image[None]), None)
+        )
         answered_at = time.perf_counter()
-        probabilities = rank(served.manifest.labels, row, top_k)
+        manifest, labels = served.manifest, served.manifest.labels
+        answer = int(decide(rows, manifest.none_column, manifest.none_threshold)[0])
+        refused = answer == manifest.none_column
         timing = Timing(
             decode=_ms(decoded_at - started_at),
             inference=_ms(answered_at - decoded_at),
             total=_ms(answered_at - asked_at),
         )
-        label, version = probabilities[0][0], served.manifest.version
-        return Prediction(label, probabilities, version, timing, request_id)
+        return Prediction(
+            label=labels[answer],
+            probabilities=rank(labels, rows[0], answer, top_k),
+            version=manifest.version,
+            timing_ms=timing,
+            request_id=request_id,
+            nearest=labels[nearest(rows, answer)[0]] if refused else None,
+            heat_map=_heat_map(served.predictor, image, maps, answer) if explain else None,
+        )
 
     def _run_many(
-        self, files: Sequence[ImageFile | Refusal], top_k: int | None, request_id: str | None
+        self,
+        files: Sequence[ImageFile | Refusal],
+        top_k: int | None,
+        explain: bool,
+        request_id: str | None,
     ) -> list[Prediction | Refusal]:
         _ = self.served  # without a model the whole request fails, not each image by itself
         request_id = request_id or new_request_id()
-        tasks = [partial(self._predict_or_refuse, file, top_k, request_id) for file in files]
+        tasks = [partial(self._predict_or_refuse, f, top_k, explain, request_id) for f in files]
         return list(self._pool.run_all(tasks))
 
     def _predict_or_refuse(
-        self, file: ImageFile | Refusal, top_k: int | None, request_id: str
+        self, file: ImageFile | Refusal, top_k: int | None, explain: bool, request_id: str
     ) -> Prediction | Refusal:
         if isinstance(file, Refusal):
             self.metrics.refused(file.error["type"])
             return file
         try:
-            answer = self._predict_counted(file.content, top_k, request_id, time.perf_counter())
+            answer = self._predict_counted(
+                file.content, top_k, explain, request_id, time.perf_counter()
+            )
         except DataError as error:
             return Refusal(file.name, describe_error(error, request_id)[1])
         return replace(answer, name=file.name)
@@ -304,6 +346,17 @@ class PredictionService:
         return Served(predictor, version.manifest, datetime.now(UTC))
 
 
+def _heat_map(
+    predictor: Predictor, image: NDArray[np.uint8], maps: NDArray[np.float32] | None, answer: int
+) -> tuple[tuple[float, ...], ...]:
+    heat = (
+        heat_from_occlusion(predictor, image, answer)
+        if maps is None
+        else heat_from_maps(maps[0], answer)
+    )
+    return tuple(tuple(row) for row in heat.round(3).tolist())
+
+
 def _describe_model(served: Served) -> dict[str, Any]:
     manifest = served.manifest
     return {
@@ -311,6 +364,8 @@ def _describe_model(served: Served) -> dict[str, Any]:
         "since": served.since.isoformat(timespec="seconds"),
         "created_at": manifest.created_at.isoformat(timespec="seconds"),
         "labels": list(manifest.labels),
+        "none_label": manifest.none_label,
+        "none_threshold": manifest.none_threshold,
         "network": manifest.network,
         "parameters": manifest.parameters,
         "size_bytes": manifest.size_bytes,
@@ -322,6 +377,10 @@ def _describe_model(served: Served) -> dict[str, Any]:
                 "accuracy": metrics.accuracy,
                 "macro_f1": metrics.macro_f1,
                 "mean_confidence": metrics.mean_confidence,
+                "calibration_error": metrics.calibration_error,
+                "named": metrics.named,
+                "others": metrics.others.model_dump() if metrics.others else None,
+                "intervals": metrics.intervals,
             }
             for name, metrics in manifest.metrics.items()
         },

@@ -26,6 +26,7 @@ class SnapshotImage:
         split: never changes for a digest.
         source: the data set it came from.
         variety: the publisher's folder, for reports; may be empty.
+        scene: the filmed object or the run of photos, whose images belong together.
     """
 
     path: str
@@ -34,6 +35,7 @@ class SnapshotImage:
     split: Split
     source: str
     variety: str
+    scene: str = ""
 
 
 @dataclass(frozen=True)

@@ -29,3 +29,8 @@ def downloads_dir(state: Path) -> Path:
 def snapshots_dir(state: Path) -> Path:
     """Return the folder of snapshots within the state."""
     return state / "snapshots"
+
+
+def cross_validations_dir(state: Path) -> Path:
+    """Return the folder of what cross-validations found."""
+    return state / "cross-validations"

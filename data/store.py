@@ -205,7 +205,7 @@ class DatasetStore:
         return Snapshot.of(
             self.images_dir,
             (
-                SnapshotImage(i.path, i.label, i.digest, i.split, i.source, i.variety)
+                SnapshotImage(i.path, i.label, i.digest, i.split, i.source, i.variety, i.scene)
                 for i in self.images()
             ),
         )

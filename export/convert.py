@@ -10,10 +10,9 @@ import tensorflow as tf
 import tf2onnx
 
 from export.errors import ConversionError
-from models.manifest import InputSpec
+from models.manifest import OUTPUT_NAME, InputSpec
 
 OPSET: Final = 18  # the newest that tf2onnx 1.17 writes
-OUTPUT_NAME: Final = "probabilities"
 
 
 def to_onnx(
@@ -24,8 +23,9 @@ def to_onnx(
     Labels, version and preprocessing go into the file's metadata, so that it suffices alone.
 
     Args:
-        model: from uint8 (N, side_px, side_px, 3) to float32 (N, K).
-        labels: the K classes.
+        model: from uint8 (N, side_px, side_px, 3) to named outputs, ``probabilities`` float32
+            (N, K) among them.
+        labels: the K labels.
         version: the name under which it is published.
         input_spec: the name, side and treatment of the input.
 
@@ -38,7 +38,8 @@ def to_onnx(
     # Traced without training, so that augmentation and dropout vanish.
     @tf.function(input_signature=[signature])  # type: ignore[untyped-decorator]
     def predict(image: tf.Tensor) -> dict[str, tf.Tensor]:
-        return {OUTPUT_NAME: model(image, training=False)}
+        outputs: dict[str, tf.Tensor] = model(image, training=False)
+        return outputs
 
     try:
         proto, _ = tf2onnx.convert.from_function(predict, input_signature=[signature], opset=OPSET)

@@ -8,6 +8,7 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from export.errors import ParityError
+from models.manifest import OUTPUT_NAME
 
 BATCH_SIZES: Final = (1, 3)
 TOLERANCE: Final = 1e-5
@@ -21,7 +22,7 @@ def onnx_predict(content: bytes) -> Predict:
     (input_node,) = session.get_inputs()
 
     def predict(images: NDArray[np.uint8]) -> NDArray[np.float32]:
-        (probabilities,) = session.run(None, {input_node.name: images})
+        (probabilities,) = session.run([OUTPUT_NAME], {input_node.name: images})
         return np.asarray(probabilities, dtype=np.float32)
 
     return predict

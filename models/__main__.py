@@ -10,8 +10,9 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from models.card import CARD_NAME
 from models.errors import ModelError
-from models.manifest import MANIFEST_NAME, MODEL_NAME
+from models.manifest import KERAS_NAME, MANIFEST_NAME, MODEL_NAME
 from models.registry import ModelRegistry, open_registry
 
 _RESTART = "A running app serves it after its next start."
@@ -107,8 +108,9 @@ def _copy(options: argparse.Namespace, registry: ModelRegistry, console: Console
     found = registry.get(options.version)
     found.verify()
     options.folder.mkdir(parents=True, exist_ok=True)
-    for name in (MODEL_NAME, MANIFEST_NAME):
-        shutil.copyfile(found.folder / name, options.folder / name)
+    for name in (MODEL_NAME, KERAS_NAME, CARD_NAME, MANIFEST_NAME):
+        if (found.folder / name).exists():
+            shutil.copyfile(found.folder / name, options.folder / name)
     console.print(f"{found.version} is copied to {options.folder}.")
 
 

@@ -10,7 +10,10 @@ from models.errors import InvalidVersion
 
 MANIFEST_NAME: Final = "manifest.json"
 MODEL_NAME: Final = "model.onnx"
+KERAS_NAME: Final = "model.keras"  # the trained network, from which a retraining starts
 FORMAT: Final = 1
+OUTPUT_NAME: Final = "probabilities"  # of the graph
+MAPS_OUTPUT: Final = "activation_maps"
 
 
 class _Frozen(BaseModel):
@@ -45,6 +48,11 @@ class EvaluationMetrics(_Frozen):
         accuracy, macro_*, weighted_*: 0..1, as scikit-learn defines them. The averages run over
             the classes that occur in the set.
         mean_confidence: mean probability of the answered class, 0..1.
+        calibration_error: the expected one, over 15 bins of that probability, 0..1.
+        named: share of the images that got a name, 0..1; a refused fruit counts as wrong.
+        others: images of none of the classes in the same set, None without any.
+        intervals: low and high end of the 95 % interval by the name of the figure, from resampling
+            the images (percentile bootstrap).
         per_class: by label.
         confusion: rows are the true labels, columns the answers, in the order of the labels.
         per_group: accuracy and count by folder of the publisher (the variety), where there is one.
@@ -59,6 +67,10 @@ class EvaluationMetrics(_Frozen):
     weighted_recall: float
     weighted_f1: float
     mean_confidence: float
+    calibration_error: float | None = None
+    named: float = 1.0
+    others: "OtherMetrics | None" = None
+    intervals: dict[str, tuple[float, float]] = Field(default_factory=dict)
     per_class: dict[str, ClassMetrics]
     confusion: list[list[int]]
     per_group: dict[str, "GroupMetrics"] = Field(default_factory=dict)
@@ -68,6 +80,41 @@ class GroupMetrics(_Frozen):
     """Accuracy within one folder of the publisher."""
 
     accuracy: float
+    images: int
+
+
+class OtherMetrics(_Frozen):
+    """How well pictures of none of the classes are told apart.
+
+    Attributes:
+        images: how many there were.
+        refused: share that was answered with none-of-these, 0..1.
+        auroc: area under the ROC curve of telling them from the pictures of the classes, 0..1; None
+            without any of those.
+    """
+
+    images: int
+    refused: float
+    auroc: float | None = None
+
+
+class Calibration(_Frozen):
+    """How the logits became honest probabilities, and from where on a picture is refused.
+
+    Attributes:
+        temperature: what the logits are divided by, inside the graph.
+        none_shift: what is added to the logit of none-of-these before that.
+        none_threshold: a picture whose probability of none-of-these is at least this gets no name;
+            None for a model that cannot refuse.
+        chosen_on: the images that both were chosen on; none of them was trained on when it was
+            judged.
+        images: how many those were.
+    """
+
+    temperature: float = Field(gt=0)
+    none_shift: float = 0.0
+    none_threshold: float | None = Field(default=None, ge=0, le=1)
+    chosen_on: str
     images: int
 
 
@@ -86,8 +133,14 @@ class ModelManifest(_Frozen):
     Attributes:
         version: ``v0001`` and so on.
         created_at: aware UTC.
-        labels: the K classes, in the order of the output's columns.
+        labels: the K labels, in the order of the output's columns: the classes, and in a model that
+            can refuse ``none_label`` as the last.
+        none_label: the label of pictures of none of the classes; None for a model that cannot
+            refuse.
         input: what the graph takes.
+        output: the output with the probabilities.
+        maps_output: the output with the activation maps, None where the network gives none.
+        calibration: None where nothing was calibrated.
         sha256: checksum of ``model.onnx``.
         size_bytes: its size.
         network: the name in the table of networks.
@@ -105,8 +158,11 @@ class ModelManifest(_Frozen):
     version: str = Field(pattern=r"^v\d{4,}$")
     created_at: AwareDatetime = Field(default_factory=lambda: datetime.now(UTC))
     labels: tuple[str, ...] = Field(min_length=2)
+    none_label: str | None = None
     input: InputSpec
-    output: str = "probabilities"
+    output: str = OUTPUT_NAME
+    maps_output: str | None = None
+    calibration: Calibration | None = None
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
     size_bytes: int
     network: str
@@ -118,6 +174,21 @@ class ModelManifest(_Frozen):
     sources: list[DataSource] = Field(default_factory=list)
     parity: dict[str, float] = Field(default_factory=dict)
     libraries: dict[str, str] = Field(default_factory=dict)
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The labels that are names, without none-of-these."""
+        return tuple(label for label in self.labels if label != self.none_label)
+
+    @property
+    def none_column(self) -> int | None:
+        """The output's column of none-of-these, None for a model that cannot refuse."""
+        return self.labels.index(self.none_label) if self.none_label else None
+
+    @property
+    def none_threshold(self) -> float | None:
+        """From which probability of none-of-these on a picture is refused a name."""
+        return self.calibration.none_threshold if self.calibration else None
 
     def to_json(self) -> str:
         """Return the manifest as indented JSON, ending with a newline."""

@@ -124,14 +124,14 @@ class ModelRegistry:
         self,
         make_model: Callable[[str], bytes],
         make_manifest: Callable[[str, bytes], ModelManifest],
-        make_attachments: Callable[[], Mapping[str, bytes]] = dict,
+        make_attachments: Callable[[ModelManifest], Mapping[str, bytes]] = lambda manifest: {},
     ) -> ModelVersion:
         """Publish the next version; it exists only once its manifest is in place.
 
         Args:
             make_model: given the version's name, returns the ONNX file (the name is inside it).
             make_manifest: given the name and the ONNX bytes, returns the manifest.
-            make_attachments: returns further files of the version, by name.
+            make_attachments: given the manifest, returns further files of the version, by name.
 
         Returns:
             The published version.
@@ -147,7 +147,7 @@ class ModelRegistry:
                 raise InvalidVersion(f"The manifest names {manifest.version!r}, not {folder.name}.")
             if manifest.sha256 != hashlib.sha256(model).hexdigest():
                 raise InvalidVersion(f"The manifest of {folder.name} has another checksum.")
-            for name, content in {**make_attachments(), MODEL_NAME: model}.items():
+            for name, content in {**make_attachments(manifest), MODEL_NAME: model}.items():
                 write_atomically(folder / name, content)
             write_atomically(folder / MANIFEST_NAME, manifest.to_json().encode())
         except BaseException:

@@ -9,8 +9,8 @@ import pytest
 
 import data.images  # noqa: F401  registers the HEIC encoder with Pillow
 from data.drawings import EXAMPLE_LABELS, draw_fruit
-from data.labels import BASE_LABELS
-from models.manifest import EvaluationMetrics, InputSpec, ModelManifest
+from data.labels import BASE_LABELS, NONE_OF_THESE
+from models.manifest import Calibration, EvaluationMetrics, InputSpec, ModelManifest
 from models.registry import ModelRegistry, ModelVersion
 
 # Mean colour (red, green, blue; 0..1) of each drawn fruit on its white ground.
@@ -23,13 +23,19 @@ COLOURS = {
     "mango": (0.837, 0.738, 0.59),
     "onion": (0.771, 0.658, 0.678),
     "orange": (0.832, 0.627, 0.388),
+    NONE_OF_THESE: (0.1, 0.3, 0.9),  # of no fruit: blue
 }
+REFUSING_LABELS = (*BASE_LABELS, NONE_OF_THESE)
 SIDE_PX = 100
 SHARPNESS = 120.0
+PLACES = 4  # a side, of the activation maps
 
 
 def colour_model(labels: tuple[str, ...] = BASE_LABELS) -> bytes:
-    """Return a small ONNX model that names the nearest mean colour: right on the drawn fruit."""
+    """Return a small ONNX model that names the nearest mean colour: right on the drawn fruit.
+
+    Its activation maps are the logits of 4 x 4 places, whose average is the picture's.
+    """
     import onnx
     from onnx import TensorProto, helper, numpy_helper
 
@@ -37,19 +43,32 @@ def colour_model(labels: tuple[str, ...] = BASE_LABELS) -> bytes:
     # -s |c - m|^2 is, but for a term that all classes share, 2 s c.m - s |m|^2.
     means = np.array([COLOURS[label] for label in labels], np.float32).T  # (3, K)
     weights, bias = 2 * SHARPNESS * means, -SHARPNESS * (means**2).sum(0)
+    size, shape = SIDE_PX // PLACES, ["N", PLACES, PLACES, k]
     nodes = [
         helper.make_node("Cast", ["image"], ["as_float"], to=TensorProto.FLOAT),
         helper.make_node("Mul", ["as_float", "scale"], ["scaled"]),
-        helper.make_node("ReduceMean", ["scaled", "axes"], ["colour"], keepdims=0),
-        helper.make_node("MatMul", ["colour", "weights"], ["product"]),
-        helper.make_node("Add", ["product", "bias"], ["logits"]),
+        helper.make_node("Transpose", ["scaled"], ["channels_first"], perm=[0, 3, 1, 2]),
+        helper.make_node(
+            "AveragePool",
+            ["channels_first"],
+            ["pooled"],
+            kernel_shape=[size, size],
+            strides=[size, size],
+        ),
+        helper.make_node("Transpose", ["pooled"], ["colours"], perm=[0, 2, 3, 1]),
+        helper.make_node("MatMul", ["colours", "weights"], ["product"]),
+        helper.make_node("Add", ["product", "bias"], ["activation_maps"]),
+        helper.make_node("ReduceMean", ["activation_maps", "axes"], ["logits"], keepdims=0),
         helper.make_node("Softmax", ["logits"], ["probabilities"], axis=-1),
     ]
     graph = helper.make_graph(
         nodes,
         "mean_colour",
         [helper.make_tensor_value_info("image", TensorProto.UINT8, ["N", SIDE_PX, SIDE_PX, 3])],
-        [helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["N", k])],
+        [
+            helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["N", k]),
+            helper.make_tensor_value_info("activation_maps", TensorProto.FLOAT, shape),
+        ],
         [
             numpy_helper.from_array(np.array(1 / 255, np.float32), "scale"),
             numpy_helper.from_array(np.array([1, 2], np.int64), "axes"),
@@ -63,9 +82,19 @@ def colour_model(labels: tuple[str, ...] = BASE_LABELS) -> bytes:
 
 
 def publish(
-    registry: ModelRegistry, model: bytes, labels: tuple[str, ...] = BASE_LABELS
+    registry: ModelRegistry,
+    model: bytes,
+    labels: tuple[str, ...] = BASE_LABELS,
+    maps_output: str | None = None,
 ) -> ModelVersion:
-    """Publish the model as the registry's next version."""
+    """Publish the model as the registry's next version; with none-of-these it can refuse."""
+    refuses = NONE_OF_THESE in labels
+    calibration = Calibration(
+        temperature=1.0,
+        none_threshold=0.4 if refuses else None,
+        chosen_on="grocery/validation",
+        images=142,
+    )
     scores = EvaluationMetrics(
         images=4000, accuracy=0.991, macro_precision=0.99, macro_recall=0.99, macro_f1=0.99,
         weighted_precision=0.99, weighted_recall=0.99, weighted_f1=0.99, mean_confidence=0.98,
@@ -77,6 +106,9 @@ def publish(
         return ModelManifest(
             version=name,
             labels=labels,
+            none_label=NONE_OF_THESE if refuses else None,
+            maps_output=maps_output,
+            calibration=calibration,
             input=InputSpec(side_px=SIDE_PX),
             sha256=hashlib.sha256(content).hexdigest(),
             size_bytes=len(content),
@@ -105,6 +137,12 @@ def registry(tmp_path: Path) -> ModelRegistry:
 def version(registry: ModelRegistry) -> ModelVersion:
     """A published version of the small model."""
     return publish(registry, colour_model())
+
+
+@pytest.fixture
+def refusing(registry: ModelRegistry) -> ModelVersion:
+    """A published version that can refuse and has activation maps."""
+    return publish(registry, colour_model(REFUSING_LABELS), REFUSING_LABELS, "activation_maps")
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,8 @@
-"""``python -m training`` trains a version from the store; ``evaluate`` scores one on pictures."""
+"""``python -m training`` trains a version from the store.
+
+``cross-validate`` judges settings on every photo that may be trained on; ``evaluate`` scores a
+published version on any pictures.
+"""
 
 import argparse
 import sys
@@ -9,7 +13,7 @@ from data.snapshot import Snapshot
 from data.state import snapshots_dir, state_dir, store_dir
 from data.store import DatasetStore
 from models.registry import open_registry
-from training.config import TrainConfig
+from training.config import TrainConfig, add_refit_flag
 from training.errors import MissingExtra
 
 
@@ -19,7 +23,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if options.command == "evaluate":
             return _evaluate(options)
-        return _train(options)
+        # TensorFlow takes seconds to import, so --help and wrong flags do not wait for it.
+        from training.retrain import cross_validate_from_flags, retrain_from_flags
+
+        run = cross_validate_from_flags if options.command else retrain_from_flags
+        return run(options, lambda: _take_snapshot(options.state_dir))
     except ModuleNotFoundError as error:
         print(MissingExtra(error.name or "tensorflow"), file=sys.stderr)
         return 1
@@ -34,7 +42,13 @@ def _parser() -> argparse.ArgumentParser:
         help="folder of all mutable state (default: FRUIT_STATE_DIR or var)",
     )
     TrainConfig.add_flags(parser)
-    commands = parser.add_subparsers(dest="command", metavar="evaluate")
+    add_refit_flag(parser)
+    commands = parser.add_subparsers(dest="command", metavar="cross-validate | evaluate")
+    command = commands.add_parser(
+        "cross-validate", help="judge the settings on all photos of training and validation"
+    )
+    TrainConfig.add_flags(command, defaults=False)
+    command.add_argument("--folds", type=int, default=5, help="networks to train (default: 5)")
     command = commands.add_parser(
         "evaluate", help="score a published version on an archive or a folder of pictures"
     )
@@ -57,18 +71,12 @@ def _evaluate(options: argparse.Namespace) -> int:
     )
 
 
-def _train(options: argparse.Namespace) -> int:
-    # TensorFlow takes seconds to import, so --help and wrong flags do not wait for it.
-    from training.retrain import retrain_from_flags
-
-    def take_snapshot() -> Snapshot:
-        store = DatasetStore(store_dir(options.state_dir))
-        snapshot = store.snapshot()
-        store.close()
-        snapshot.save(snapshots_dir(options.state_dir) / f"{snapshot.digest[:16]}.json")
-        return snapshot
-
-    return retrain_from_flags(options, take_snapshot)
+def _take_snapshot(state_dir: Path) -> Snapshot:
+    store = DatasetStore(store_dir(state_dir))
+    snapshot = store.snapshot()
+    store.close()
+    snapshot.save(snapshots_dir(state_dir) / f"{snapshot.digest[:16]}.json")
+    return snapshot
 
 
 if __name__ == "__main__":

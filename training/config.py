@@ -3,9 +3,12 @@
 import argparse
 from collections.abc import Sequence
 from dataclasses import MISSING, dataclass, field, fields
+from pathlib import Path
 from typing import Any
 
 SCHEDULES = ("plateau", "cosine")
+AUGMENTATIONS = ("turns", "scenes")
+MAX_STAGES = 7  # of EfficientNet-Lite
 
 
 def _setting(default: Any, help_text: str) -> Any:
@@ -23,26 +26,43 @@ class TrainConfig:
     learning_rate: float = _setting(1e-3, "Adam's step size at the start")
     schedule: str = _setting(
         "plateau",
-        "learning rate: 'plateau' halves it and takes the best epoch; 'cosine' lowers it to zero "
-        "and takes the last",
+        "learning rate: 'plateau' halves it and takes the best epoch; 'cosine' raises it for a "
+        "tenth of the steps, lowers it to zero and takes the last",
     )
     patience_epochs: int = _setting(5, "epochs without a better val_loss before stopping early")
     plateau_epochs: int = _setting(3, "epochs without a better val_loss before halving the rate")
     plateau_factor: float = _setting(0.5, "what the learning rate is multiplied by on a plateau")
-    rotation_degrees: float = _setting(20.0, "augmentation: largest rotation either way")
-    zoom: float = _setting(0.2, "augmentation: largest zoom in or out, as a fraction")
-    flip: bool = _setting(True, "augmentation: mirror left and right")
+    none_of_these: bool = _setting(False, "learn to refuse from the pictures of none of these")
+    frozen_stages: int = _setting(
+        0, "first stages of the transfer network that keep their ImageNet weights, 0 to 7"
+    )
+    label_smoothing: float = _setting(0.0, "share of the target spread over all classes")
+    augmentation: str = _setting(
+        "turns",
+        "'turns' passes over all images, mirrored, turned and zoomed; 'scenes' draws them in "
+        "balance and changes background, crop, light and sharpness",
+    )
+    steps_per_epoch: int = _setting(0, "scenes: batches an epoch; 0 for one pass over the images")
+    rotation_degrees: float = _setting(20.0, "turns: largest rotation either way")
+    zoom: float = _setting(0.2, "turns: largest zoom in or out, as a fraction")
+    flip: bool = _setting(True, "turns: mirror left and right")
     max_per_variety: int = _setting(
         0, "training images of one publisher's folder, at most; 0 for all"
     )
-    class_weights: bool = _setting(True, "weigh each class by the inverse of its frequency")
+    class_weights: bool = _setting(True, "turns: weigh each class by its inverse frequency")
     seed: int = _setting(20, "seed of the weights, the order and the augmentation")
     threads: int = _setting(0, "threads of TensorFlow; 0 for one a core")
 
     @classmethod
-    def add_flags(cls, parser: argparse.ArgumentParser) -> None:
-        """Add one flag for each field to the parser."""
+    def add_flags(cls, parser: argparse.ArgumentParser, *, defaults: bool = True) -> None:
+        """Add one flag for each field to the parser.
+
+        Args:
+            parser: of a command.
+            defaults: False for a subcommand of a parser that has the flags already.
+        """
         for setting in fields(cls):
+            default = setting.default if defaults else argparse.SUPPRESS
             flag = f"--{setting.name.replace('_', '-')}"
             help_text = f"{setting.metadata['help']} (default: {setting.default})"
             if setting.default is MISSING:
@@ -51,12 +71,12 @@ class TrainConfig:
                 parser.add_argument(
                     flag,
                     action=argparse.BooleanOptionalAction,
-                    default=setting.default,
+                    default=default,
                     help=setting.metadata["help"],
                 )
             else:
                 parser.add_argument(
-                    flag, type=type(setting.default), default=setting.default, help=help_text
+                    flag, type=type(setting.default), default=default, help=help_text
                 )
 
     @classmethod
@@ -79,12 +99,32 @@ class TrainConfig:
         _check(self, ("epochs", "batch_size", "patience_epochs", "plateau_epochs"), low=1)
         _check(self, ("side_px",), low=16)
         _check(self, ("rotation_degrees", "zoom", "max_per_variety", "threads", "seed"), low=0)
+        _check(self, ("steps_per_epoch", "frozen_stages"), low=0)
         if self.schedule not in SCHEDULES:
             raise ValueError(f"schedule is {self.schedule!r}; it must be one of {SCHEDULES}.")
+        if self.augmentation not in AUGMENTATIONS:
+            raise ValueError(
+                f"augmentation is {self.augmentation!r}; it must be one of {AUGMENTATIONS}."
+            )
+        if self.frozen_stages > MAX_STAGES:
+            raise ValueError(f"frozen_stages is {self.frozen_stages}; the most is {MAX_STAGES}.")
+        if not 0 <= self.label_smoothing < 1:
+            raise ValueError(f"label_smoothing is {self.label_smoothing}; it must be in [0, 1).")
         if not self.learning_rate > 0:
             raise ValueError(f"learning_rate is {self.learning_rate}; it must be above 0.")
         if not 0 < self.plateau_factor < 1:
             raise ValueError(f"plateau_factor is {self.plateau_factor}; it must be in (0, 1).")
+
+
+def add_refit_flag(parser: argparse.ArgumentParser) -> None:
+    """Add the flag that takes settings and calibration from a cross-validation."""
+    parser.add_argument(
+        "--refit",
+        type=Path,
+        metavar="FILE",
+        help="result of cross-validate: train with its settings on training and validation images "
+        "together, and take the calibration from it",
+    )
 
 
 def _check(config: TrainConfig, names: Sequence[str], low: int) -> None:

@@ -19,9 +19,10 @@ from rich.progress import (
 from data.errors import DataError
 from export.errors import ExportError
 from models.errors import ModelError
+from models.manifest import EvaluationMetrics, OtherMetrics
 from models.registry import ModelRegistry, ModelVersion
 from training.errors import TrainingError
-from training.evaluate import class_table, summary_table, variety_table
+from training.evaluate import class_table, others_table, summary_table, variety_table
 from training.score import ScoreReport, score_archive
 
 if TYPE_CHECKING:
@@ -65,12 +66,16 @@ class ConsoleProgress:
             self._bar.stop()
 
 
-def run_command(run: Callable[[ConsoleProgress], ModelVersion]) -> int:
-    """Run a training with its progress on the terminal, and return the exit status."""
+def run_command(run: Callable[[ConsoleProgress], Callable[[Console], None]]) -> int:
+    """Run a training with its progress on the terminal, and return the exit status.
+
+    Args:
+        run: does the work and returns what prints its result.
+    """
     console = Console()
     progress = ConsoleProgress(console)
     try:
-        published = run(progress)
+        print_result = run(progress)
     except (DataError, ExportError, ModelError, TrainingError, ValueError) as error:
         progress.close()
         return _print_error(error)
@@ -78,7 +83,8 @@ def run_command(run: Callable[[ConsoleProgress], ModelVersion]) -> int:
         progress.close()
         print("Stopped. Nothing was published.", file=sys.stderr)
         return 130
-    _print_scores(published, console)
+    progress.close()
+    print_result(console)
     return 0
 
 
@@ -109,22 +115,52 @@ def run_evaluation(
 
 def _as_json(report: ScoreReport) -> dict[str, object]:
     metrics = {name: scores.model_dump() for name, scores in report.metrics.items()}
-    return {"metrics": metrics, "others": report.others, "skipped": report.skipped}
+    others = {name: scores.model_dump() for name, scores in report.others.items()}
+    return {"metrics": metrics, "others": others, "skipped": report.skipped}
 
 
 def _print_report(report: ScoreReport, console: Console) -> None:
-    console.print(summary_table(report.metrics))
+    _print_tables(report.metrics, console, report.others)
     for name, scores in report.metrics.items():
         console.print(class_table(name, scores))
         if scores.per_group:
             console.print(variety_table(name, scores))
-    for name, count in report.others.items():
-        if count:
-            console.print(f"{name}: {count:,} pictures of other things; each was given a name.")
     if report.skipped:
         console.print(f"{len(report.skipped):,} pictures were skipped:")
     for name, reason in report.skipped[:_SHOWN]:
         console.print(f"  {name}: {reason}", markup=False)
+
+
+def print_cross_validation(
+    metrics: dict[str, EvaluationMetrics],
+    folds: list[dict[str, float]],
+    path: Path,
+    console: Console,
+) -> None:
+    """Print what a cross-validation found, and how to train with it."""
+    _print_tables(metrics, console)
+    for name, scores in metrics.items():
+        console.print(class_table(name, scores))
+        console.print(variety_table(name, scores))
+        spread = ", ".join(f"{fold[name]:.1%}" for fold in folds)
+        console.print(f"{name}: accuracy of the folds {spread}.", highlight=False)
+    console.print(
+        f"Written to {path}. Train on all of them with 'python -m training --refit {path}'.",
+        highlight=False,
+    )
+
+
+def _print_tables(
+    metrics: dict[str, EvaluationMetrics],
+    console: Console,
+    others: dict[str, OtherMetrics] | None = None,
+) -> None:
+    if metrics:
+        console.print(summary_table(metrics))
+    if others is None:
+        others = {name: scores.others for name, scores in metrics.items() if scores.others}
+    if others:
+        console.print(others_table(others, metrics))
 
 
 def _print_error(error: Exception) -> int:
@@ -132,9 +168,10 @@ def _print_error(error: Exception) -> int:
     return 1
 
 
-def _print_scores(published: ModelVersion, console: Console) -> None:
+def print_version(published: ModelVersion, console: Console) -> None:
+    """Print the scores of a version just published, and how to serve it."""
     metrics = published.manifest.metrics
-    console.print(summary_table(metrics))
+    _print_tables(metrics, console)
     for name, scores in metrics.items():
         if name.endswith("/test"):
             console.print(class_table(name, scores))

@@ -1,20 +1,26 @@
-"""From a snapshot to tensors: decode once, keep the pixels in memory, shuffle, batch."""
+"""From a snapshot to batches: decode once, keep the pixels in memory, shuffle, batch."""
 
+import math
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+import keras
 import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
+from sklearn.utils.class_weight import compute_class_weight
 
 from data.images import load_model_input
 from data.labels import NONE_OF_THESE
 from data.snapshot import Snapshot, SnapshotImage
 from data.splits import Split
+from training.config import TrainConfig
 from training.errors import NotEnoughData
+from training.evaluate import columns_of, none_column
+from training.sampling import PhotoPool, draw_batch, load_pool
 
 MIN_IMAGES_PER_CLASS = 2
 
@@ -37,8 +43,64 @@ class LabelledImages:
         return len(self.images)
 
 
-def labels_of(snapshot: Snapshot) -> tuple[str, ...]:
+@dataclass(frozen=True)
+class TrainingData:
+    """What a network is fitted to.
+
+    Attributes:
+        batches: of uint8 (N, side_px, side_px, 3) and one-hot float32 (N, K), again each epoch.
+        steps: batches an epoch.
+        images: how many different images there are.
+        class_weights: of each column, None for equal ones.
+    """
+
+    batches: "tf.data.Dataset | BalancedBatches"
+    steps: int
+    images: int
+    class_weights: dict[int, float] | None
+
+
+class BalancedBatches(keras.utils.PyDataset):  # type: ignore[misc]  # keras has no types
+    """Batches of uint8 (N, side_px, side_px, 3) and one-hot float32 (N, K), drawn from a pool.
+
+    A batch follows from the seed, the epoch and its number alone.
+
+    Args:
+        pool: what is drawn from.
+        config: side, batch size, steps an epoch and seed.
+        labels: the K labels.
+    """
+
+    def __init__(self, pool: PhotoPool, config: TrainConfig, labels: Sequence[str]) -> None:
+        super().__init__(workers=1)  # a thread beside TensorFlow's
+        self._pool = pool
+        self._config = config
+        self._classes = len(labels)
+        self._none_column = none_column(labels)
+        self._steps = config.steps_per_epoch or math.ceil(len(pool) / config.batch_size)
+        self._epoch = 0
+
+    def __len__(self) -> int:
+        return self._steps
+
+    def __getitem__(self, step: int) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+        config = self._config
+        rng = np.random.default_rng((config.seed, self._epoch, step))
+        images, targets = draw_batch(
+            self._pool, config.batch_size, config.side_px, self._none_column, rng
+        )
+        return images, np.eye(self._classes, dtype=np.float32)[targets]
+
+    def on_epoch_end(self) -> None:
+        self._epoch += 1
+
+
+def labels_of(snapshot: Snapshot, *, with_none: bool = False) -> tuple[str, ...]:
     """Return the classes that the snapshot can teach, in alphabetical order.
+
+    Args:
+        snapshot: images and their labels.
+        with_none: put none-of-these behind them, if the snapshot can teach that too.
 
     Raises:
         NotEnoughData: fewer than two classes, or one of them with too few images to learn from or
@@ -65,7 +127,36 @@ def labels_of(snapshot: Snapshot) -> tuple[str, ...]:
             "The store holds no validation image, by which the best epoch is chosen. Import a "
             "source with independent scenes: python -m data fetch grocery."
         )
-    return tuple(sorted(counts))
+    others = [i.split for i in snapshot.images if i.label == NONE_OF_THESE]
+    if with_none and not {Split.TRAIN, Split.VALIDATION} <= set(others):
+        raise NotEnoughData(
+            "To refuse pictures of nothing it knows, a network needs such pictures for training "
+            f"and for validation; of {len(others):,} in the store one of the two has none. Import "
+            "one of the public sets: python -m data fetch grocery."
+        )
+    return (*sorted(counts), NONE_OF_THESE) if with_none else tuple(sorted(counts))
+
+
+def training_data(
+    config: TrainConfig, root: Path, images: Sequence[SnapshotImage], labels: Sequence[str]
+) -> TrainingData:
+    """Return the batches that the configured augmentation makes of the images.
+
+    Args:
+        config: augmentation, batch size, seed.
+        root: the snapshot's root folder.
+        images: rows of a snapshot; those of other labels are left out.
+        labels: the K labels, in the order of the network's outputs.
+    """
+    classes = len(labels)
+    if config.augmentation == "scenes":
+        pool = load_pool(root, images, labels)
+        balanced = BalancedBatches(pool, config, labels)
+        return TrainingData(balanced, len(balanced), len(pool), None)
+    data = load_images(root, images, labels, config.side_px)
+    shuffled = batches(data, classes, config.batch_size, shuffle_seed=config.seed)
+    weights = _class_weights(data, classes) if config.class_weights else None
+    return TrainingData(shuffled, math.ceil(len(data) / config.batch_size), len(data), weights)
 
 
 def load_images(
@@ -83,8 +174,7 @@ def load_images(
         OSError: a file of the snapshot is gone.
         InvalidImage: a file of the snapshot is damaged.
     """
-    column = {label: index for index, label in enumerate(labels)}
-    known = tuple(image for image in images if image.label in column)
+    known = tuple(image for image in images if image.label in labels)
     pixels = np.empty((len(known), side_px, side_px, 3), dtype=np.uint8)
 
     def load(index: int) -> None:
@@ -92,8 +182,7 @@ def load_images(
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         list(pool.map(load, range(len(known))))
-    targets = np.array([column[image.label] for image in known], dtype=np.int64)
-    return LabelledImages(pixels, targets, known)
+    return LabelledImages(pixels, columns_of(known, labels), known)
 
 
 def batches(
@@ -119,3 +208,9 @@ def batches(
         )
         .prefetch(tf.data.AUTOTUNE)
     )
+
+
+def _class_weights(data: LabelledImages, classes: int) -> dict[int, float]:
+    columns = np.arange(classes)
+    weights = compute_class_weight("balanced", classes=columns, y=data.targets)
+    return dict(zip(columns.tolist(), weights.tolist(), strict=True))

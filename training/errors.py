@@ -4,6 +4,7 @@ TrainingError
 ├── NotEnoughData    (ValueError)   a class or a split has too few images to learn or to judge
 ├── UnknownNetwork   (LookupError)  no network of that name in the table
 ├── InvalidWeights   (ValueError)   a file of pretrained weights is not the expected one
+├── InvalidCrossValidation (ValueError)  a file holds no result of a cross-validation, or another's
 └── MissingExtra     (ImportError)  an extra of the project is not installed
 """
 
@@ -26,6 +27,10 @@ class UnknownNetwork(TrainingError, LookupError):
 
 class InvalidWeights(TrainingError, ValueError):
     """A file of pretrained weights is not the expected one, or does not fit the network."""
+
+
+class InvalidCrossValidation(TrainingError, ValueError):
+    """A file holds no result of a cross-validation, or one of other images or settings."""
 
 
 class MissingExtra(TrainingError, ImportError):

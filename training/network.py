@@ -8,14 +8,18 @@ from collections.abc import Callable
 from typing import Final
 
 import keras
+import numpy as np
 from keras import layers, regularizers
 
+from models.manifest import MAPS_OUTPUT, OUTPUT_NAME, Calibration
 from training.config import TrainConfig
 from training.efficientnet_lite import efficientnet_lite0
 from training.errors import UnknownNetwork
 from training.pretrained import imagenet_weights, load_imagenet
 
 _L2: Final = 1e-3
+_EMBEDDING: Final = "embedding"  # the layer that averages the feature map
+_LOGITS: Final = "logits"
 
 
 def build_network(config: TrainConfig, classes: int) -> keras.Model:
@@ -26,7 +30,7 @@ def build_network(config: TrainConfig, classes: int) -> keras.Model:
         classes: K, the width of the output.
 
     Returns:
-        A model from uint8 (N, side_px, side_px, 3), RGB, 0..255, to float32 (N, K) probabilities.
+        A model from uint8 (N, side_px, side_px, 3), RGB, 0..255, to float32 (N, K) logits.
 
     Raises:
         UnknownNetwork: no network has that name.
@@ -39,7 +43,35 @@ def build_network(config: TrainConfig, classes: int) -> keras.Model:
     return build(config, classes)
 
 
+def serving_network(model: keras.Model, calibration: Calibration | None = None) -> keras.Model:
+    """Return the network as it is exported: calibrated probabilities, and what they rest on.
+
+    Args:
+        model: a trained network of the table; its last column is none-of-these where the
+            calibration shifts that.
+        calibration: the temperature and the shift; None leaves the logits as they are.
+
+    Returns:
+        A model with the outputs ``probabilities``, float32 (N, K), and, where the logits are an
+        average over places, ``activation_maps``, float32 (N, h, w, K): the logits of each place,
+        whose average over h and w is the picture's (B. Zhou et al., arXiv:1512.04150).
+    """
+    logits = model.output
+    if calibration:
+        shift = np.zeros(logits.shape[-1], np.float32)
+        shift[-1] = calibration.none_shift
+        scale = 1 / calibration.temperature
+        logits = layers.Rescaling(scale, offset=(shift * scale).tolist())(logits)
+    outputs = {OUTPUT_NAME: layers.Softmax(name=OUTPUT_NAME)(logits)}
+    if any(layer.name == _EMBEDDING for layer in model.layers):
+        features = model.get_layer(_EMBEDDING).input
+        outputs[MAPS_OUTPUT] = model.get_layer(_LOGITS)(features)
+    return keras.Model(model.input, outputs, name=model.name)
+
+
 def _augmentation(config: TrainConfig) -> list[layers.Layer]:
+    if config.augmentation != "turns":
+        return []
     turn = config.rotation_degrees / 360.0
     chosen: list[layers.Layer] = []
     if config.flip:
@@ -56,8 +88,8 @@ def _seed_cnn(config: TrainConfig, classes: int) -> keras.Model:
     decay = regularizers.L2(_L2)
     image = keras.Input((config.side_px, config.side_px, 3), dtype="uint8", name="image")
     x = layers.Rescaling(1 / 255)(image)  # (N, 100, 100, 3), 0..1
-    for augment in _augmentation(config):
-        x = augment(x)
+    for layer in _augmentation(config):
+        x = layer(x)
     for filters in (32, 64, 128):
         x = layers.Conv2D(filters, 3, activation="relu", kernel_regularizer=decay)(x)
         x = layers.BatchNormalization()(x)
@@ -67,25 +99,27 @@ def _seed_cnn(config: TrainConfig, classes: int) -> keras.Model:
     x = layers.Dense(256, activation="relu", kernel_regularizer=decay)(x)
     x = layers.BatchNormalization()(x)
     x = layers.Dropout(0.5)(x)
-    probabilities = layers.Dense(classes, activation="softmax", name="probabilities")(x)
-    return keras.Model(image, probabilities, name="seed_cnn")
+    logits = layers.Dense(classes, name=_LOGITS)(x)
+    return keras.Model(image, logits, name="seed_cnn")
 
 
 def _efficientnet_lite0(config: TrainConfig, classes: int) -> keras.Model:
-    """EfficientNet-Lite0 with ImageNet weights and a new head, all of it trained.
+    """EfficientNet-Lite0 with ImageNet weights and a new head; the first stages may stay fixed.
 
     3,423,272 parameters with 8 classes, at any side. Needs the extra ``pretrained``.
     """
     image = keras.Input((config.side_px, config.side_px, 3), dtype="uint8", name="image")
     x = layers.Rescaling(1 / 128, offset=-127 / 128)(image)  # as the weights were trained
-    for augment in _augmentation(config):
-        x = augment(x)
-    x = efficientnet_lite0(x)  # (N, side / 32, side / 32, 1280)
-    x = layers.GlobalAveragePooling2D()(x)
+    for layer in _augmentation(config):
+        x = layer(x)
+    stages = efficientnet_lite0(x)
+    x = layers.GlobalAveragePooling2D(name=_EMBEDDING)(stages[-1])  # of (N, side/32, side/32, 1280)
     x = layers.Dropout(0.2)(x)  # as in the paper, for B0
-    probabilities = layers.Dense(classes, activation="softmax", name="probabilities")(x)
-    model = keras.Model(image, probabilities, name="efficientnet_lite0")
+    logits = layers.Dense(classes, name=_LOGITS)(x)
+    model = keras.Model(image, logits, name="efficientnet_lite0")
     load_imagenet(model, imagenet_weights())
+    if config.frozen_stages:
+        keras.Model(image, stages[config.frozen_stages - 1]).trainable = False
     return model
 
 

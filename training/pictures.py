@@ -31,12 +31,14 @@ def confusion_picture(name: str, scores: EvaluationMetrics, labels: Sequence[str
 
 
 def history_picture(history: Sequence[dict[str, float]]) -> bytes:
-    """Return loss and accuracy by epoch as PNG."""
+    """Return loss and accuracy by epoch as PNG; of the validation only where there was one."""
     epochs = range(1, len(history) + 1)
     figure = Figure(figsize=(8.0, 3.4), layout="constrained")
     for axes, metric in zip(figure.subplots(1, 2), ("loss", "accuracy"), strict=True):
         axes.plot(epochs, [epoch[metric] for epoch in history], label="training")
-        axes.plot(epochs, [epoch[f"val_{metric}"] for epoch in history], "--", label="validation")
+        if all(f"val_{metric}" in epoch for epoch in history):
+            values = [epoch[f"val_{metric}"] for epoch in history]
+            axes.plot(epochs, values, "--", label="validation")
         axes.set_xlabel("epoch")
         axes.set_title(metric)
         axes.legend()

@@ -7,28 +7,44 @@ Run it as ``python -m training.retrain SNAPSHOT``.
 import argparse
 import hashlib
 import sys
+import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from importlib.metadata import version as library_version
 from pathlib import Path
 
+import keras
 import numpy as np
 from numpy.typing import NDArray
+from rich.console import Console
 
+from data.labels import NONE_OF_THESE
 from data.snapshot import Snapshot, thin
 from data.sources import PUBLIC_SOURCES
 from data.splits import Split
-from data.state import state_dir
+from data.state import cross_validations_dir, state_dir
 from export.convert import to_onnx
 from export.parity import Predict, check_parity, onnx_predict
-from models.manifest import DataSource, EvaluationMetrics, InputSpec, ModelManifest
-from models.registry import ModelRegistry, ModelVersion, open_registry
-from training.config import TrainConfig
-from training.console import ConsoleProgress, run_command
-from training.dataset import LabelledImages, labels_of, load_images
-from training.evaluate import by_source_and_split, evaluate
+from models.card import CARD_NAME, model_card
+from models.manifest import (
+    KERAS_NAME,
+    MAPS_OUTPUT,
+    OUTPUT_NAME,
+    DataSource,
+    EvaluationMetrics,
+    InputSpec,
+    ModelManifest,
+)
+from models.registry import ModelRegistry, ModelVersion, open_registry, write_atomically
+from training.calibration import calibrate
+from training.config import TrainConfig, add_refit_flag
+from training.console import ConsoleProgress, print_cross_validation, print_version, run_command
+from training.cross_validation import CrossValidation, cross_validate
+from training.dataset import LabelledImages, labels_of, load_images, training_data
+from training.evaluate import evaluate, none_column, rows_by
+from training.network import serving_network
 from training.pictures import confusion_picture, history_picture
-from training.train import Epoch, fit, use_threads
+from training.train import Epoch, fit, predict_logits, use_threads
 
 _PARITY_IMAGES = 24
 _EVALUATION_BATCH = 64
@@ -39,6 +55,7 @@ def retrain(
     snapshot: Snapshot,
     config: TrainConfig,
     registry: ModelRegistry,
+    cross_validation: CrossValidation | None = None,
     *,
     on_stage: Callable[[str], None] = lambda stage: None,
     on_epoch: Callable[[Epoch], None] = lambda epoch: None,
@@ -52,49 +69,70 @@ def retrain(
         snapshot: the images, their labels and splits.
         config: every setting of the run.
         registry: where the version is published. It is not made active.
+        cross_validation: of these images with these settings; then the validation images train too,
+            and the calibration is taken from it. None calibrates on the validation images.
         on_stage: told in words what happens next.
         on_epoch: told what each epoch gave.
         on_step: told how many steps are done, and how many there are at most.
 
     Raises:
         NotEnoughData: the snapshot cannot teach or judge a class.
+        InvalidCrossValidation: the cross-validation is of other images.
         ParityError: the exported model answers differently.
     """
-    labels = labels_of(snapshot)
-    on_stage(f"Reading {len(snapshot.images):,} images of {len(labels)} classes")
-    rows = {split: snapshot.select(split=split) for split in Split}
-    rows[Split.TRAIN] = thin(rows[Split.TRAIN], config.max_per_variety)
-    train, validation, test = (
-        load_images(snapshot.root, rows[split], labels, config.side_px)
-        for split in (Split.TRAIN, Split.VALIDATION, Split.TEST)
+    labels = labels_of(snapshot, with_none=config.none_of_these)
+    on_stage(f"Reading {len(snapshot.images):,} images of {len(labels)} labels")
+    learned = list(thin(snapshot.select(split=Split.TRAIN), config.max_per_variety))
+    validation, test = (
+        load_images(snapshot.root, snapshot.select(split=split), labels, config.side_px)
+        for split in (Split.VALIDATION, Split.TEST)
     )
-    on_stage(f"Training {config.network} on {len(train):,} images")
-    trained = fit(config, train, validation, len(labels), on_epoch, on_step)
+    if cross_validation:
+        cross_validation.check(snapshot)
+        learned += validation.images
+    data = training_data(config, snapshot.root, learned, labels)
+    on_stage(f"Training {config.network} on {data.images:,} images")
+    trained = fit(
+        config, data, None if cross_validation else validation, len(labels), on_epoch, on_step
+    )
+    if cross_validation:
+        calibration, judged = cross_validation.calibration, [test]
+    else:
+        logits = predict_logits(trained.model, validation)
+        named = " and ".join(sorted({f"{i.source}/{i.split}" for i in validation.images}))
+        calibration = calibrate(logits, validation.targets, none_column(labels), named)
+        judged = [validation, test]
 
     on_stage("Exporting to ONNX and comparing with Keras")
+    serving = serving_network(trained.model, calibration)
     input_spec = InputSpec(side_px=config.side_px)
     parity: dict[str, float] = {}
     metrics: dict[str, EvaluationMetrics] = {}
+    if cross_validation:
+        metrics.update(cross_validation.metrics)
 
     def make_model(version: str) -> bytes:
-        content = to_onnx(trained.model, labels=labels, version=version, input_spec=input_spec)
+        content = to_onnx(serving, labels=labels, version=version, input_spec=input_spec)
         predict = onnx_predict(content)
         parity.update(
             check_parity(
-                lambda images: np.asarray(trained.model(images, training=False)),
+                lambda images: np.asarray(serving(images, training=False)[OUTPUT_NAME]),
                 predict,
-                validation.pixels[:: max(1, len(validation) // _PARITY_IMAGES)],
+                test.pixels[:: max(1, len(test) // _PARITY_IMAGES)],
             )
         )
         on_stage("Judging the exported model on images it never learned from")
-        metrics.update(score(predict, labels, validation, test))
+        metrics.update(score(predict, labels, calibration.none_threshold, *judged))
         return content
 
     def make_manifest(version: str, content: bytes) -> ModelManifest:
         return ModelManifest(
             version=version,
             labels=labels,
+            none_label=NONE_OF_THESE if NONE_OF_THESE in labels else None,
             input=input_spec,
+            maps_output=MAPS_OUTPUT if MAPS_OUTPUT in serving.output else None,
+            calibration=calibration,
             sha256=hashlib.sha256(content).hexdigest(),
             size_bytes=len(content),
             network=config.network,
@@ -108,28 +146,33 @@ def retrain(
             libraries={name: _library(name) for name in _LIBRARIES},
         )
 
-    def make_attachments() -> dict[str, bytes]:
+    def make_attachments(manifest: ModelManifest) -> dict[str, bytes]:
         pictures = {
             f"confusion-{name.replace('/', '-')}.png": confusion_picture(name, scores, labels)
             for name, scores in metrics.items()
         }
-        return {**pictures, "history.png": history_picture(trained.history)}
+        return pictures | {
+            "history.png": history_picture(trained.history),
+            CARD_NAME: model_card(manifest).encode(),
+            KERAS_NAME: _as_file(trained.model),
+        }
 
     return registry.publish(make_model, make_manifest, make_attachments)
 
 
 def score(
-    predict: Predict, labels: Sequence[str], *parts: LabelledImages
+    predict: Predict, labels: Sequence[str], none_threshold: float | None, *parts: LabelledImages
 ) -> dict[str, EvaluationMetrics]:
     """Return the metrics of each source and split among the images, by ``<source>/<split>``."""
     metrics: dict[str, EvaluationMetrics] = {}
     for part in parts:
-        for name, rows in by_source_and_split(part.images).items():
+        for name, rows in rows_by(f"{i.source}/{i.split}" for i in part.images).items():
             metrics[name] = evaluate(
                 _predict_all(predict, part.pixels[rows]),
                 part.targets[rows],
                 [part.images[row] for row in rows],
                 labels,
+                none_threshold,
             )
     return metrics
 
@@ -137,6 +180,15 @@ def score(
 def _predict_all(predict: Predict, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
     starts = range(0, len(pixels), _EVALUATION_BATCH)
     return np.concatenate([predict(pixels[s : s + _EVALUATION_BATCH]) for s in starts])
+
+
+def _as_file(model: keras.Model) -> bytes:
+    """Return the trained network, not calibrated, as Keras saves it: where a retraining starts."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / KERAS_NAME
+        # A model around the same layers, without the optimizer's state, which is twice as large.
+        keras.Model(model.input, model.output, name=model.name).save(path)
+        return path.read_bytes()
 
 
 def _sources(snapshot: Snapshot) -> list[DataSource]:
@@ -172,6 +224,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("snapshot", type=Path, help="the snapshot file to train from")
     parser.add_argument("--state-dir", type=Path, default=state_dir())
     TrainConfig.add_flags(parser)
+    add_refit_flag(parser)
     options = parser.parse_args(arguments)
     return retrain_from_flags(options, lambda: Snapshot.load(options.snapshot))
 
@@ -180,21 +233,53 @@ def retrain_from_flags(options: argparse.Namespace, take_snapshot: Callable[[], 
     """Run the flow with its progress on the terminal, and return the exit status.
 
     Args:
-        options: the flags of ``TrainConfig`` and ``state_dir``.
+        options: the flags of ``TrainConfig``, ``refit`` and ``state_dir``.
         take_snapshot: returns the images to train from; called once the flags are checked.
     """
 
-    def run(progress: ConsoleProgress) -> ModelVersion:
-        config = TrainConfig.from_flags(options)
-        use_threads(config.threads)
-        return retrain(
+    def run(progress: ConsoleProgress) -> Callable[[Console], None]:
+        judged = CrossValidation.read(options.refit) if options.refit else None
+        config = judged.config if judged else TrainConfig.from_flags(options)
+        use_threads(options.threads)
+        published = retrain(
             take_snapshot(),
             config,
             open_registry(options.state_dir),
+            judged,
             on_stage=progress.on_stage,
             on_epoch=progress.on_epoch,
             on_step=progress.on_step,
         )
+        return lambda console: print_version(published, console)
+
+    return run_command(run)
+
+
+def cross_validate_from_flags(
+    options: argparse.Namespace, take_snapshot: Callable[[], Snapshot]
+) -> int:
+    """Run a cross-validation with its progress on the terminal, and return the exit status.
+
+    Args:
+        options: the flags of ``TrainConfig``, ``folds`` and ``state_dir``.
+        take_snapshot: as for ``retrain_from_flags``.
+    """
+
+    def run(progress: ConsoleProgress) -> Callable[[Console], None]:
+        config = TrainConfig.from_flags(options)
+        use_threads(config.threads)
+        found = cross_validate(
+            take_snapshot(),
+            config,
+            options.folds,
+            on_stage=progress.on_stage,
+            on_epoch=progress.on_epoch,
+            on_step=progress.on_step,
+        )
+        path = cross_validations_dir(options.state_dir) / f"{found.name}.json"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, (found.model_dump_json(indent=2) + "\n").encode())
+        return lambda console: print_cross_validation(found.metrics, found.folds, path, console)
 
     return run_command(run)
 

@@ -16,13 +16,15 @@ from numpy.typing import NDArray
 from data.archives import Archive, UnreadableMember, open_archive, safe_parts
 from data.errors import InvalidArchive, InvalidImage, InvalidLabel
 from data.images import SUFFIXES, load_model_input
+from data.labels import NONE_OF_THESE
 from data.snapshot import SnapshotImage
 from data.sources import Placement, Source, detect_source
 from data.splits import Split
 from export.parity import onnx_predict
-from models.manifest import EvaluationMetrics
+from models.decision import decide
+from models.manifest import EvaluationMetrics, ModelManifest, OtherMetrics
 from models.registry import ModelVersion
-from training.evaluate import evaluate
+from training.evaluate import columns_of, evaluate
 
 _CHUNK = 256
 
@@ -34,13 +36,13 @@ class ScoreReport:
     Attributes:
         metrics: by ``<source>/<split>`` for public archives, by ``<source>`` for one's own folders;
             over the pictures of classes that the version knows.
-        others: by the same names, how many pictures of anything else there were. A version that
-            cannot refuse gives each of them a name.
+        others: by the same names, how pictures of anything else fared. A version that cannot refuse
+            gives each of them a name.
         skipped: name and reason of every picture that was not scored.
     """
 
     metrics: dict[str, EvaluationMetrics] = field(default_factory=dict)
-    others: dict[str, int] = field(default_factory=dict)
+    others: dict[str, OtherMetrics] = field(default_factory=dict)
     skipped: list[tuple[str, str]] = field(default_factory=list)
 
 
@@ -65,7 +67,7 @@ def score_archive(
         on_progress: called with the pictures done and in all.
 
     Raises:
-        InvalidArchive: it is neither, or it holds no picture of a class that the version knows.
+        InvalidArchive: it is neither, or it holds no picture that can be scored.
         InvalidVersion: the version's files are damaged.
     """
     version.verify()
@@ -74,20 +76,17 @@ def score_archive(
         names = [n for n in archive.names() if Path(n.lower()).suffix in SUFFIXES]
         source = detect_source(safe_parts(name) or () for name in names[:1000])
         scored = list(_answers(version, archive, names, source, report, on_progress))
-    labels = version.manifest.labels
     groups: dict[str, list[_Scored]] = {}
     for answer in scored:
         split = answer.placement.split
         groups.setdefault(f"{source.name}/{split}" if split else source.name, []).append(answer)
     for name, answers in sorted(groups.items()):
-        known = [answer for answer in answers if answer.placement.label in labels]
-        report.others[name] = len(answers) - len(known)
-        if known:
-            report.metrics[name] = _metrics(known, labels, source)
-    if not report.metrics:
+        _judge(answers, version.manifest, source, name, report)
+    if not scored:
         raise InvalidArchive(
-            f"{path.name} holds no picture of a class that {version.version} knows "
-            f"({', '.join(labels)}). Name the folders after the classes."
+            f"{path.name} holds no picture that can be scored. Put pictures into folders that are "
+            f"named after the classes ({', '.join(version.manifest.classes)}); any other name, "
+            f"such as {NONE_OF_THESE}, stands for none of these."
         )
     return report
 
@@ -137,13 +136,20 @@ def _read(
         return None
 
 
-def _metrics(
-    answers: Sequence[_Scored], labels: Sequence[str], source: Source
-) -> EvaluationMetrics:
+def _judge(
+    answers: Sequence[_Scored],
+    manifest: ModelManifest,
+    source: Source,
+    name: str,
+    report: ScoreReport,
+) -> None:
+    """Add the scores of one source and split to the report."""
     images = [
         SnapshotImage(
             path=answer.name,
-            label=answer.placement.label,
+            label=answer.placement.label
+            if answer.placement.label in manifest.classes
+            else NONE_OF_THESE,
             digest="",
             split=answer.placement.split or Split.TEST,
             source=source.name,
@@ -151,8 +157,22 @@ def _metrics(
         )
         for answer in answers
     ]
-    targets = np.array([labels.index(answer.placement.label) for answer in answers])
-    return evaluate(np.stack([answer.row for answer in answers]), targets, images, labels)
+    probabilities = np.stack([answer.row for answer in answers])
+    if all(image.label == NONE_OF_THESE for image in images):
+        decided = decide(probabilities, manifest.none_column, manifest.none_threshold)
+        refused = float((decided == manifest.none_column).mean()) if manifest.none_label else 0.0
+        report.others[name] = OtherMetrics(images=len(images), refused=refused)
+        return
+    metrics = evaluate(
+        probabilities,
+        columns_of(images, manifest.labels),
+        images,
+        manifest.labels,
+        manifest.none_threshold,
+    )
+    report.metrics[name] = metrics
+    if metrics.others:
+        report.others[name] = metrics.others
 
 
 def _chunks(names: Sequence[str]) -> Iterator[Sequence[str]]:

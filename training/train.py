@@ -1,21 +1,22 @@
 """Fit a network: the seed's recipe of early stopping, a falling learning rate and class weights."""
 
-import math
 import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import keras
 import numpy as np
 import tensorflow as tf
-from sklearn.utils.class_weight import compute_class_weight
+from numpy.typing import NDArray
 
 from training.config import TrainConfig
-from training.dataset import LabelledImages, batches
+from training.dataset import LabelledImages, TrainingData, batches
 from training.network import build_network
+
+_PREDICT_BATCH: Final = 64
 
 
 @dataclass(frozen=True)
@@ -45,8 +46,8 @@ class Fit:
 
 def fit(
     config: TrainConfig,
-    train: LabelledImages,
-    validation: LabelledImages,
+    train: TrainingData,
+    validation: LabelledImages | None,
     classes: int,
     on_epoch: Callable[[Epoch], None] = lambda epoch: None,
     on_step: Callable[[int, int], None] = lambda step, steps: None,
@@ -58,26 +59,34 @@ def fit(
     Args:
         config: every setting of the run.
         train: what it learns from.
-        validation: what chooses the epoch; never the test images.
+        validation: what chooses the epoch, never the test images; None only with ``cosine``, where
+            every image trains.
         classes: K.
         on_epoch: called after each epoch; an exception from it ends the run.
         on_step: called after each batch with the steps done and in all, over the whole run.
+
+    Raises:
+        ValueError: the schedule needs validation images, and there are none.
     """
+    if validation is None and config.schedule == "plateau":
+        raise ValueError("The schedule 'plateau' needs validation images; use 'cosine'.")
     keras.utils.set_random_seed(config.seed)
     model = build_network(config, classes)
-    steps = math.ceil(len(train) / config.batch_size)
     model.compile(
-        optimizer=keras.optimizers.Adam(_learning_rate(config, steps)),
-        loss="categorical_crossentropy",
+        optimizer=keras.optimizers.Adam(_learning_rate(config, train.steps)),
+        loss=keras.losses.CategoricalCrossentropy(
+            from_logits=True, label_smoothing=config.label_smoothing
+        ),
         metrics=["accuracy"],
     )
+    judged = batches(validation, classes, config.batch_size) if validation else None
     with tempfile.TemporaryDirectory() as folder:
         best = Path(folder) / "best.weights.h5"
         history = model.fit(
-            batches(train, classes, config.batch_size, shuffle_seed=config.seed),
-            validation_data=batches(validation, classes, config.batch_size),
+            train.batches,
+            validation_data=judged,
             epochs=config.epochs,
-            class_weight=_class_weights(train, classes) if config.class_weights else None,
+            class_weight=train.class_weights,
             callbacks=[
                 *(_plateau_callbacks(config, best) if config.schedule == "plateau" else ()),
                 _Reporter(config.epochs, on_epoch, on_step),
@@ -89,12 +98,23 @@ def fit(
     return Fit(model, _by_epoch(history.history))
 
 
+def predict_logits(model: keras.Model, images: LabelledImages) -> NDArray[np.float32]:
+    """Return float32 (N, K) logits of the images."""
+    starts = range(0, len(images), _PREDICT_BATCH)
+    parts = [model.predict_on_batch(images.pixels[s : s + _PREDICT_BATCH]) for s in starts]
+    return np.concatenate(parts)
+
+
 def _learning_rate(
     config: TrainConfig, steps_per_epoch: int
 ) -> float | keras.optimizers.schedules.LearningRateSchedule:
     if config.schedule == "cosine":
         steps = config.epochs * steps_per_epoch
-        return keras.optimizers.schedules.CosineDecay(config.learning_rate, steps)
+        # The new head is random: while it settles, large steps would spoil what it stands on.
+        warm_up = steps // 10
+        return keras.optimizers.schedules.CosineDecay(
+            0.0, steps - warm_up, warmup_target=config.learning_rate, warmup_steps=warm_up
+        )
     return config.learning_rate
 
 
@@ -145,12 +165,6 @@ class _Reporter(keras.callbacks.Callback):  # type: ignore[misc]  # keras has no
         metrics = {name: float(value) for name, value in (logs or {}).items()}
         duration_s = time.perf_counter() - self._started
         self._on_epoch(Epoch(epoch + 1, self._epochs, metrics, duration_s))
-
-
-def _class_weights(data: LabelledImages, classes: int) -> dict[int, float]:
-    columns = np.arange(classes)
-    weights = compute_class_weight("balanced", classes=columns, y=data.targets)
-    return dict(zip(columns.tolist(), weights.tolist(), strict=True))
 
 
 def _by_epoch(history: dict[str, list[float]]) -> list[dict[str, float]]:

@@ -55,7 +55,12 @@ CSS: Final = """
 .fc-answer { --tone: #047857; --soft: #d1fae5; --ink: #065f46; }
 .fc-answer.fc-sure-middle { --tone: #b45309; --soft: #fef3c7; --ink: #78350f; }
 .fc-answer.fc-sure-low { --tone: #57534e; --soft: #e7e5e4; --ink: #44403c; border-style: dashed; }
+.fc-answer.fc-none { --tone: #475569; --soft: #e2e8f0; --ink: #334155; border-style: dashed; }
 .fc-answer { border-top: 5px solid var(--tone); }
+.fc-why { margin-top: 14px; }
+.fc-why summary { cursor: pointer; font-weight: 600; width: fit-content; padding: 4px 0; }
+.fc-why img { width: 100%; max-width: 420px; border-radius: 12px; margin: 8px 0 6px; display:
+  block; }
 .fc-answer-head { display: flex; gap: 18px; align-items: center; }
 .fc-photo { width: 132px; height: 132px; object-fit: cover; border-radius: 12px; margin: 0; flex:
   none; background: #fff; }
@@ -100,6 +105,7 @@ a.fc-download:hover { background: #065f46; }
 .fc-row-name { overflow: hidden; text-overflow: ellipsis; white-space: nowrap; color:
   var(--body-text-color-subdued); }
 .fc-row-label { font-weight: 650; }
+.fc-row.fc-none .fc-row-label { color: var(--body-text-color-subdued); }
 .fc-row.fc-sure-low .fc-row-label { font-style: italic; font-weight: 400; }
 .fc-row-value { text-align: right; font-variant-numeric: tabular-nums; }
 .fc-row.fc-sure-high .fc-row-value { color: #047857; font-weight: 650; }

@@ -11,7 +11,7 @@ from app.results import ImageFile, Refusal, new_request_id
 from app.service import PredictionService
 from app.settings import Settings
 from app.tabs import cards
-from app.tabs.thumbnails import LARGE_PX, SMALL_PX, thumbnail_uri
+from app.tabs.thumbnails import LARGE_PX, SMALL_PX, heat_uri, thumbnail_uri
 from app.uploads import read_image, read_images
 
 T = TypeVar("T")
@@ -56,14 +56,18 @@ def build_tab(service: PredictionService, settings: Settings, examples: Sequence
     def answer_and_clear(paths: Sequence[str] | None) -> tuple[str, None]:
         return answer(paths), None
 
-    async def predict(image: str | None, top_k: int | None = None) -> dict[str, Any]:
+    async def predict(
+        image: str | None, top_k: int | None = None, explain: bool = False
+    ) -> dict[str, Any]:
         """Name the fruit on one image; the same answer as POST /api/predict."""
         request_id = new_request_id()
         try:
             if image is None:
                 raise BadRequest("No image was sent. Pass handle_file('photo.jpg').")
             file = read_image(Path(image), settings)
-            answer = await service.predict_async(file.content, top_k=top_k, request_id=request_id)
+            answer = await service.predict_async(
+                file.content, top_k=top_k, explain=explain, request_id=request_id
+            )
         except Exception as error:
             raise gradio_error(error, request_id) from error
         return answer.to_dict()
@@ -122,9 +126,10 @@ def build_tab(service: PredictionService, settings: Settings, examples: Sequence
     # preprocessing makes sure that the file named by the caller is one that the caller uploaded.
     image = gr.File(label="image", type="filepath", visible=False)
     top_k = gr.Number(label="top_k", value=None, precision=0, visible=False)
+    explain = gr.Checkbox(label="explain", value=False, visible=False)
     gr.Button(visible=False).click(
         predict,
-        [image, top_k],
+        [image, top_k, explain],
         gr.JSON(label="answer", visible=False),
         api_name="predict",
         concurrency_limit=None,
@@ -138,7 +143,7 @@ def _answer(
     if not paths:
         return cards.EMPTY
     files = read_images([Path(path) for path in paths], settings, request_id)
-    answers = service.predict_many(files, request_id=request_id)
+    answers = service.predict_many(files, explain=len(files) == 1, request_id=request_id)
     side_px = LARGE_PX if len(files) == 1 else SMALL_PX
     thumbnails = [
         thumbnail_uri(file.content, side_px, settings.image_limits)
@@ -150,7 +155,13 @@ def _answer(
         return cards.answers_table(answers, thumbnails)
     if isinstance(answers[0], Refusal):
         return cards.refusal_card(answers[0])
-    return cards.prediction_card(answers[0], thumbnails[0])
+    shown = files[0]
+    heat = (
+        heat_uri(shown.content, answers[0].heat_map, settings.image_limits)
+        if isinstance(shown, ImageFile) and answers[0].heat_map
+        else ""
+    )
+    return cards.prediction_card(answers[0], thumbnails[0], heat)
 
 
 def _guarded(handle: Callable[[str], T]) -> T:

@@ -1,5 +1,6 @@
 """The Status tab: what answers, since when, how much and how fast; and the API ``status``."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from html import escape
 from typing import Any, Final
@@ -34,10 +35,17 @@ def build_tab(service: PredictionService, tab: gr.Tab, others: list[gr.Tab]) -> 
         return service.health()
 
     figures = gr.HTML(elem_id="figures")
+    with gr.Accordion("Model card", open=False, elem_id="model-card"):
+        card = gr.Markdown(elem_id="card-text")
     timer = gr.Timer(REFRESH_S, active=False)
     quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden", "queue": False}
     timer.tick(show, None, figures, **quiet)
-    tab.select(lambda: (show(), gr.Timer(active=True)), None, [figures, timer], **quiet)
+    tab.select(
+        lambda: (show(), service.model_card(), gr.Timer(active=True)),
+        None,
+        [figures, card, timer],
+        **quiet,
+    )
     for other in others:
         other.select(lambda: gr.Timer(active=False), None, timer, **quiet)
     api(status, api_name="status", queue=False)
@@ -110,15 +118,18 @@ def _labels(status: dict[str, Any]) -> str:
 def _model(model: dict[str, Any] | None) -> str:
     if model is None:
         return ""
-    head = "<tr><th>tested on</th><th>photos</th><th>accuracy</th><th>macro F1</th></tr>"
+    head = (
+        "<tr><th>judged on</th><th>photos</th><th>right</th><th>95 % interval</th>"
+        "<th>macro F1</th><th>others refused</th></tr>"
+    )
     rows = "".join(
         # A narrow phone may break the name after its slash.
         f"<tr><th>{escape(name).replace('/', '/<wbr>')}</th><td>{m['images']:,}</td>"
-        f"<td>{m['accuracy']:.1%}</td>"
-        f"<td>{m['macro_f1']:.3f}</td></tr>"
+        f"<td>{m['accuracy']:.1%}</td><td>{_interval(m['intervals'].get('accuracy'))}</td>"
+        f"<td>{m['macro_f1']:.3f}</td><td>{_refused(m['others'])}</td></tr>"
         for name, m in sorted(model["metrics"].items())
     )
-    rows = rows or '<tr><td colspan="4">This version carries no test results.</td></tr>'
+    rows = rows or '<tr><td colspan="6">This version carries no test results.</td></tr>'
     facts = (
         f"network {model['network']}, {model['parameters']:,} parameters, "
         f"{model['size_bytes'] / 1e6:.1f} MB, input {model['input_side_px']} x "
@@ -128,6 +139,14 @@ def _model(model: dict[str, Any] | None) -> str:
         f'<section class="fc-card"><h3>Model {escape(model["version"])}</h3>'
         f'<p class="fc-hint">{escape(facts)}</p>' + _table(head, rows)
     )
+
+
+def _interval(interval: Sequence[float] | None) -> str:
+    return f"{interval[0]:.1%} to {interval[1]:.1%}" if interval else "-"
+
+
+def _refused(others: dict[str, Any] | None) -> str:
+    return f"{others['refused']:.1%} of {others['images']:,}" if others else "-"
 
 
 def _table(head: str, rows: str) -> str:

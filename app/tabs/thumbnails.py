@@ -2,10 +2,13 @@
 
 import base64
 import io
+from collections.abc import Sequence
 from typing import Final
 
+import numpy as np
 from PIL import Image
 
+from app.explain import overlay
 from data.errors import InvalidImage
 from data.images import ImageLimits, decode_image
 
@@ -16,10 +19,27 @@ SMALL_PX: Final = 96
 def thumbnail_uri(content: bytes, side_px: int, limits: ImageLimits) -> str:
     """Return the image, shrunk to fit a square, as a data URI; empty where it is no image."""
     try:
-        image = Image.fromarray(decode_image(content, limits=limits, target_side_px=side_px))
+        return _uri(_shrunk(content, side_px, limits))
     except InvalidImage:
         return ""
+
+
+def heat_uri(content: bytes, heat_map: Sequence[Sequence[float]], limits: ImageLimits) -> str:
+    """Return the image with the heat map over it as a data URI, as large as ``LARGE_PX``.
+
+    Raises:
+        InvalidImage: the bytes are no image within the limits.
+    """
+    return _uri(overlay(_shrunk(content, LARGE_PX, limits), np.array(heat_map, np.float32)))
+
+
+def _shrunk(content: bytes, side_px: int, limits: ImageLimits) -> Image.Image:
+    image = Image.fromarray(decode_image(content, limits=limits, target_side_px=side_px))
     image.thumbnail((side_px, side_px), reducing_gap=2.0)
+    return image
+
+
+def _uri(image: Image.Image) -> str:
     buffer = io.BytesIO()
     image.save(buffer, "JPEG", quality=82)
     return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from models.registry import ModelRegistry
-from tests.conftest import colour_model, publish
+from tests.conftest import REFUSING_LABELS, colour_model, publish
 
 ROOT = Path(__file__).parents[2]
 LIMITS = {
@@ -66,9 +66,11 @@ def running_server(state_dir: Path, log: Path) -> Iterator[Server]:
 
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server with the small model as its only published version."""
+    """A server with the small model, which can refuse, as its only published version."""
     folder = tmp_path_factory.mktemp("server")
     registry = ModelRegistry(folder / "state" / "models")
-    registry.activate(publish(registry, colour_model()).version)
+    model = colour_model(REFUSING_LABELS)
+    version = publish(registry, model, REFUSING_LABELS, "activation_maps")
+    registry.activate(version.version)
     with running_server(folder / "state", folder / "stderr.log") as server:
         yield server

@@ -51,6 +51,16 @@ def test_rest_gradio_and_command_line_agree(
         assert set(rest) <= set(other)
 
 
+def test_explain_gives_the_same_heat_map_to_every_caller(
+    server: Server, gradio: Client, photos: Path
+) -> None:
+    rest = ask_rest(server, photos / "mango.jpg", explain="true")
+    client = gradio.predict(handle_file(photos / "mango.jpg"), explain=True, api_name="/predict")
+
+    assert len(rest["heat_map"]) == 4
+    assert client["heat_map"] == rest["heat_map"]
+
+
 def test_gradio_names_are_those_of_rest(server: Server, gradio: Client, photos: Path) -> None:
     named = gradio.view_api(return_format="dict", print_info=False)["named_endpoints"]
 

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
+from PIL import Image
 
 from tests.e2e.conftest import Server
 
@@ -70,6 +71,35 @@ def test_photo_is_named_at_once_with_the_digits_of_rest(
     assert page.inner_text(".fc-version") == "v0001"
     # The photo is shown by a preview of our own, so that HEIC shows in every browser.
     assert page.evaluate("document.querySelector('.fc-photo').naturalWidth") > 0
+
+
+def test_why_shows_a_heat_map_over_the_photo(page: "sync_api.Page", photos: Path) -> None:
+    page.set_input_files(PHOTOS, photos / "mango.jpg")
+    page.wait_for_selector(".fc-answer")
+
+    picture = page.locator(".fc-why img")
+    assert not picture.is_visible()
+    page.get_by_text("Why?").click()
+    assert picture.is_visible()
+    assert page.evaluate("document.querySelector('.fc-why img').naturalWidth") > 0
+
+
+def test_what_is_no_fruit_gets_no_name(page: "sync_api.Page", tmp_path: Path) -> None:
+    Image.new("RGB", (80, 80), (25, 77, 230)).save(tmp_path / "sky.png")
+
+    page.set_input_files(PHOTOS, tmp_path / "sky.png")
+    page.wait_for_selector(".fc-answer.fc-none")
+
+    assert page.inner_text(".fc-answer .fc-label") == "None of these"
+    assert "The nearest guess is " in page.inner_text(".fc-sure")
+
+
+def test_status_holds_the_model_card(page: "sync_api.Page") -> None:
+    page.get_by_role("tab", name="Status").click()
+    page.get_by_role("button", name="Model card").click()
+
+    page.wait_for_selector("#card-text h1")
+    assert "Fruit classifier v0001" in page.inner_text("#card-text")
 
 
 def test_many_photos_give_a_table_with_the_refused_one_and_a_csv(

@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from data.drawings import draw_fruit
 from models.registry import ModelVersion
@@ -50,7 +51,9 @@ def test_known_classes_are_scored_and_the_rest_is_counted(
     assert scores.accuracy == 0.75
     assert scores.per_class["orange"].recall == 0.5
     assert scores.per_class["banana"].precision == 0.5
-    assert report.others == {"folders": 2}  # the kiwi that it does not know, and the mango
+    others = report.others["folders"]
+    assert others.images == 2  # the kiwi that it does not know, and the mango
+    assert others.refused == 0.0  # this version cannot refuse
     assert [name for name, _ in report.skipped] == ["apple/broken.jpg"]
 
 
@@ -61,7 +64,7 @@ def test_the_command_prints_tables(
 
     printed = capsys.readouterr().out
     assert "75.00%" in printed
-    assert "2 pictures of other things" in printed
+    assert "Pictures of none of the classes" in printed
     assert "broken.jpg" in printed
 
 
@@ -74,7 +77,7 @@ def test_the_command_prints_json(
 
     scores = json.loads(capsys.readouterr().out)
     assert scores["metrics"]["folders"]["accuracy"] == 0.75
-    assert scores["others"] == {"folders": 2}
+    assert scores["others"]["folders"]["images"] == 2
 
 
 @pytest.mark.parametrize(
@@ -95,11 +98,42 @@ def test_what_is_not_there_is_named(
     assert words in capsys.readouterr().err
 
 
-def test_a_folder_without_a_known_class_says_which_are_known(
+def test_a_folder_without_a_picture_says_which_classes_are_known(
     version: ModelVersion, tmp_path: Path
 ) -> None:
     (tmp_path / "x" / "kiwi").mkdir(parents=True)
-    draw_fruit("apple", 64).save(tmp_path / "x" / "kiwi" / "1.png")
+    (tmp_path / "x" / "kiwi" / "1.png").write_bytes(b"no picture")
 
     with pytest.raises(ValueError, match="apple, avocado"):
         score_archive(version, tmp_path / "x")
+
+
+def test_a_version_that_can_refuse_is_scored_with_what_it_refused(
+    refusing: ModelVersion, folder: Path
+) -> None:
+    (folder / "none of these" / "1.png").unlink()
+    (folder / "kiwi" / "1.png").unlink()
+    Image.new("RGB", (64, 64), (25, 77, 230)).save(folder / "kiwi" / "sky.png")
+    Image.new("RGB", (64, 64), (25, 77, 230)).save(folder / "apple" / "sky.png")
+
+    scores = score_archive(refusing, folder).metrics["folders"]
+
+    assert scores.images == 5
+    assert scores.named == 0.8
+    assert scores.accuracy == 0.6  # one in a wrong folder, one refused
+    assert scores.others is not None
+    assert (scores.others.images, scores.others.refused) == (1, 1.0)
+    assert scores.confusion[0][-1] == 1  # the apple that was refused
+
+
+def test_a_folder_of_other_things_alone_is_scored(refusing: ModelVersion, tmp_path: Path) -> None:
+    folder = tmp_path / "others" / "none_of_these"
+    folder.mkdir(parents=True)
+    Image.new("RGB", (64, 64), (25, 77, 230)).save(folder / "sky.png")
+    draw_fruit("apple", 64).save(folder / "apple.png")
+
+    report = score_archive(refusing, tmp_path / "others")
+
+    assert report.metrics == {}
+    assert report.others["folders"].images == 2
+    assert report.others["folders"].refused == 0.5

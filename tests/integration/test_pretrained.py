@@ -16,7 +16,7 @@ from training.efficientnet_lite import efficientnet_lite0
 from training.pretrained import imagenet_weights, load_imagenet
 
 image = keras.Input((224, 224, 3))
-model = keras.Model(image, efficientnet_lite0(image))
+model = keras.Model(image, efficientnet_lite0(image)[-1])
 weights = imagenet_weights()
 load_imagenet(model, weights)
 i, j, c = np.meshgrid(np.arange(224), np.arange(224), np.arange(3), indexing="ij")

@@ -1,18 +1,22 @@
 """The REST routes over real onnxruntime and real files, without the page."""
 
+import io
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
+from PIL import Image
 
 from app.rest import build_router
 from app.service import PredictionService
 from app.settings import Settings
 from app.workers import WorkerPool
+from data.labels import BASE_LABELS
 from models.registry import ModelRegistry, ModelVersion
-from tests.conftest import encode
+from tests.conftest import REFUSING_LABELS, colour_model, encode, publish
 
 SETTINGS = Settings(max_file_bytes=200_000, max_request_bytes=500_000, max_files=4)
 
@@ -51,7 +55,11 @@ def test_photo_in_a_form_gets_its_name(client: TestClient, label: str) -> None:
 
     body = response.json()
     assert response.status_code == 200
-    assert list(body) == ["label", "probabilities", "version", "timing_ms", "request_id"]
+    assert list(body) == [
+        "label", "probability", "nearest", "probabilities", "version", "timing_ms", "request_id",
+    ]  # fmt: skip
+    assert body["probability"] == body["probabilities"][0]["probability"]
+    assert body["nearest"] is None
     assert body["label"] == label == body["probabilities"][0]["label"]
     assert (len(body["probabilities"]), body["version"]) == (8, "v0001")
     assert sum(p["probability"] for p in body["probabilities"]) == pytest.approx(1, abs=1e-6)
@@ -83,6 +91,65 @@ def test_top_k_in_the_query_or_the_form(client: TestClient) -> None:
     assert len(client.post("/api/predict?top_k=2", files=photo).json()["probabilities"]) == 2
     form = client.post("/api/predict", files=photo, data={"top_k": "3"}).json()
     assert len(form["probabilities"]) == 3
+
+
+def test_a_picture_of_nothing_known_is_none_of_these_with_the_nearest_guess(
+    registry: ModelRegistry, refusing: ModelVersion
+) -> None:
+    service = PredictionService(registry)
+    service.load()
+    blue = encode_plain((25, 77, 230))
+
+    body = client_of(service).post("/api/predict?top_k=1", content=blue).json()
+
+    assert body["label"] == "none_of_these"
+    assert body["nearest"] in BASE_LABELS
+    assert body["probabilities"] == [{"label": "none_of_these", "probability": body["probability"]}]
+    service.close()
+
+
+@pytest.mark.parametrize("kind", ["maps", "occlusion"])
+def test_explain_adds_a_heat_map_from_maps_or_by_occlusion(
+    registry: ModelRegistry, kind: str
+) -> None:
+    maps_output = "activation_maps" if kind == "maps" else None
+    publish(registry, colour_model(REFUSING_LABELS), REFUSING_LABELS, maps_output)
+    service = PredictionService(registry)
+    service.load()
+    client = client_of(service)
+    picture = Image.new("RGB", (100, 100), "white")
+    picture.paste((250, 130, 0), (50, 50, 100, 100))  # an orange in the lower right quarter
+
+    plain = client.post("/api/predict", content=as_png(picture)).json()
+    explained = client.post("/api/predict?explain=true", content=as_png(picture)).json()
+
+    heat = np.array(explained["heat_map"])
+    assert explained["label"] == plain["label"]
+    assert heat.shape == ((4, 4) if kind == "maps" else (6, 6))
+    assert heat.max() == 1.0
+    assert heat.min() >= 0.0
+    assert heat[: len(heat) // 2, : len(heat) // 2].mean() < 0.7  # white paper says little
+    assert "heat_map" not in plain
+    service.close()
+
+
+def test_explain_in_the_form_and_a_flag_that_is_none(client: TestClient) -> None:
+    photo = {"file": encode("apple")}
+
+    form = client.post("/api/predict", files=photo, data={"explain": "true"})
+    assert "heat_map" in form.json()
+    error = error_of(client.post("/api/predict?explain=perhaps", files=photo), 400)
+    assert error["message"] == "explain is 'perhaps'; it must be true or false."
+
+
+def encode_plain(colour: tuple[int, int, int]) -> bytes:
+    return as_png(Image.new("RGB", (60, 60), colour))
+
+
+def as_png(picture: Image.Image) -> bytes:
+    buffer = io.BytesIO()
+    picture.save(buffer, "PNG")
+    return buffer.getvalue()
 
 
 def test_several_files_give_a_list_in_which_a_refused_one_is_an_entry(client: TestClient) -> None:

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -124,6 +125,90 @@ def test_pictures_of_the_evaluation_are_published(published: tuple[ModelVersion,
     pictures = sorted(path.name for path in published[0].folder.glob("*.png"))
 
     assert pictures == ["confusion-drawn-test.png", "confusion-drawn-validation.png", "history.png"]
+
+
+def test_the_card_and_the_trained_network_are_published(
+    published: tuple[ModelVersion, str],
+) -> None:
+    version, _ = published
+
+    assert f"# Fruit classifier {version.version}" in (version.folder / "README.md").read_text()
+    assert zipfile.is_zipfile(version.folder / "model.keras")
+
+
+def test_the_temperature_is_chosen_on_the_validation_images(
+    published: tuple[ModelVersion, str],
+) -> None:
+    calibration = published[0].manifest.calibration
+
+    assert calibration is not None
+    assert (calibration.chosen_on, calibration.images) == ("drawn/validation", 6)
+    assert calibration.none_threshold is None
+
+
+@pytest.fixture(scope="module")
+def refit(state: Path) -> tuple[ModelVersion, str]:
+    """The version trained with the settings and the calibration of a cross-validation."""
+    store = DatasetStore(state / "store")
+    with store.batch() as batch:
+        for seed, split in enumerate([Split.TRAIN] * 4 + [Split.VALIDATION] * 3 + [Split.TEST] * 2):
+            batch.add(
+                encoded("apple", seed), label="none of these", source="drawn",
+                original_name=f"other-{seed}.png", variety="others", split=split,
+                joins_scenes=False,
+            )  # fmt: skip
+    store.close()
+    scenes = ("--augmentation", "scenes", "--none-of-these", "--schedule", "cosine")
+    judged = run(
+        state, "training", "cross-validate", "--folds", "2", "--epochs", "1",
+        "--steps-per-epoch", "3", *scenes, *FLAGS,
+    )  # fmt: skip
+    assert judged.returncode == 0, judged.stderr
+    (result,) = (state / "cross-validations").iterdir()
+    trained = run(state, "training", "--refit", str(result), "--threads", "2")
+    assert trained.returncode == 0, trained.stderr
+    return ModelRegistry(state / "models").list()[-1], judged.stdout
+
+
+def test_a_cross_validation_judges_every_image_that_may_be_trained_on(
+    refit: tuple[ModelVersion, str],
+) -> None:
+    version, output = refit
+
+    scores = version.manifest.metrics["drawn/cross-validation"]
+    assert scores.images == 24  # eight of each class: those of training and of validation
+    assert scores.others is not None
+    assert scores.others.images == 8
+    assert "accuracy of the folds" in output
+
+
+def test_a_refit_takes_settings_and_calibration_from_it(refit: tuple[ModelVersion, str]) -> None:
+    manifest = refit[0].manifest
+
+    assert manifest.labels == (*LABELS, "none_of_these")
+    assert manifest.none_label == "none_of_these"
+    assert manifest.training["augmentation"] == "scenes"
+    assert manifest.training["steps_per_epoch"] == 3
+    assert manifest.calibration is not None
+    assert manifest.calibration.chosen_on == "drawn/cross-validation"
+    assert manifest.calibration.none_threshold is not None
+    assert set(manifest.metrics) == {"drawn/cross-validation", "drawn/test"}
+    assert "val_loss" not in manifest.history[0]  # those images were trained on
+
+
+def test_a_cross_validation_of_other_images_is_refused(
+    state: Path, refit: tuple[ModelVersion, str]
+) -> None:
+    (result,) = (state / "cross-validations").iterdir()
+    store = DatasetStore(state / "store")
+    with store.batch() as batch:
+        batch.add(encoded("orange", 77), label="orange", source="drawn", original_name="late.png")
+    store.close()
+
+    refused = run(state, "training", "--refit", str(result))
+
+    assert refused.returncode == 1
+    assert "InvalidCrossValidation" in refused.stderr
 
 
 def test_interrupting_leaves_nothing_published(state: Path) -> None:

@@ -27,11 +27,31 @@ def test_card_shows_label_every_probability_times_and_version() -> None:
 
 
 def test_sure_and_unsure_answers_look_different() -> None:
-    assert [confidence(p)[0] for p in (0.95, 0.6, 0.3)] == [
+    assert [confidence(answer(probability=p))[0] for p in (0.95, 0.7, 0.3)] == [
         "fc-sure-high",
         "fc-sure-middle",
         "fc-sure-low",
     ]
+
+
+def test_none_of_these_is_said_with_the_nearest_guess() -> None:
+    pairs = (("none_of_these", 0.58), ("red_onion", 0.4), ("apple", 0.02))
+    refused = Prediction(
+        "none_of_these", pairs, "v0007", Timing(1, 1, 2), "id", "a.jpg", nearest="red_onion"
+    )
+
+    html = prediction_card(refused, "")
+    table = answers_table([refused, answer("b.jpg")], ["", ""])
+
+    assert "None of these" in html
+    assert "The nearest guess is red onion, 40.0 %." in html
+    assert confidence(refused)[0] == "fc-none"
+    assert "1 of 2 photos named · 1 none of these" in table
+
+
+def test_the_heat_map_stands_under_why() -> None:
+    assert "Why?" not in prediction_card(answer(), "")
+    assert '<img src="data:heat"' in prediction_card(answer(), "data:photo", "data:heat")
 
 
 def test_percent_never_rounds_up_to_certainty() -> None:

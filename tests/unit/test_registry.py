@@ -51,9 +51,9 @@ def test_numbers_go_on_from_the_baseline(tmp_path: Path) -> None:
 
 
 def test_attachments_are_published_with_the_version(registry: ModelRegistry) -> None:
-    found = registry.publish(lambda version: b"m", manifest, lambda: {"history.png": b"png"})
+    found = registry.publish(lambda version: b"m", manifest, lambda m: {f"{m.version}.png": b"png"})
 
-    assert (found.folder / "history.png").read_bytes() == b"png"
+    assert (found.folder / f"{found.version}.png").read_bytes() == b"png"
 
 
 @pytest.mark.parametrize("failure", [RuntimeError, KeyboardInterrupt])

@@ -8,12 +8,22 @@ from app.results import Prediction, Refusal, Timing, new_request_id, rank
 def test_rank_sorts_by_probability_and_keeps_every_digit_of_float32() -> None:
     row = np.array([0.1, 0.7, 0.2], np.float32)
 
-    assert rank(["a", "b", "c"], row) == (("b", 0.7), ("c", 0.2), ("a", 0.1))
-    assert rank(["a", "b", "c"], row, top_k=1) == (("b", 0.7),)
+    assert rank(["a", "b", "c"], row, 1) == (("b", 0.7), ("c", 0.2), ("a", 0.1))
+    assert rank(["a", "b", "c"], row, 1, top_k=1) == (("b", 0.7),)
+
+
+def test_rank_puts_the_answer_first_even_where_another_is_more_probable() -> None:
+    row = np.array([0.1, 0.5, 0.4], np.float32)
+
+    assert rank(["a", "b", "none_of_these"], row, 2) == (
+        ("none_of_these", 0.4),
+        ("b", 0.5),
+        ("a", 0.1),
+    )
 
 
 def test_rank_breaks_ties_in_the_order_of_the_labels() -> None:
-    assert rank(["a", "b"], np.array([0.5, 0.5], np.float32))[0] == ("a", 0.5)
+    assert rank(["a", "b"], np.array([0.5, 0.5], np.float32), 0)[0] == ("a", 0.5)
 
 
 def test_answer_as_documented() -> None:
@@ -21,6 +31,8 @@ def test_answer_as_documented() -> None:
 
     assert answer.to_dict() == {
         "label": "b",
+        "probability": 0.75,
+        "nearest": None,
         "probabilities": [
             {"label": "b", "probability": 0.75},
             {"label": "a", "probability": 0.25},
@@ -29,6 +41,16 @@ def test_answer_as_documented() -> None:
         "timing_ms": {"decode": 1.0, "inference": 2.0, "total": 3.5},
         "request_id": "id",
     }
+
+
+def test_heat_map_is_in_the_answer_only_where_it_was_asked_for() -> None:
+    plain = Prediction("b", (("b", 1.0),), "v0002", Timing(1.0, 2.0, 3.5), "id")
+    explained = Prediction(
+        "b", (("b", 1.0),), "v0002", Timing(1.0, 2.0, 3.5), "id", heat_map=((0.0, 1.0),)
+    )
+
+    assert "heat_map" not in plain.to_dict()
+    assert explained.to_dict()["heat_map"] == [[0.0, 1.0]]
 
 
 def test_refusal_in_a_list_has_its_name() -> None:

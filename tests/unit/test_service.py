@@ -36,6 +36,11 @@ class FakePredictor:
         self.go_on.wait(10)
         return np.repeat(self.row[None], len(batch), 0)
 
+    def run_with_maps(
+        self, batch: NDArray[np.uint8]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
+        return self.run(batch), None
+
     def warm_up(self) -> None:
         self.warmed = True
 

@@ -1,0 +1,84 @@
+"""Harder pictures: what is changed, what is not, and that a seed gives the same one again."""
+
+import numpy as np
+import pytest
+
+pytest.importorskip("scipy")
+
+from data.drawings import draw_fruit
+from training.augment import augment, cut_out, draw_texture, is_on_white
+
+BLUE = np.full((120, 90, 3), (20, 40, 200), np.uint8)
+
+
+def drawn(label: str = "orange") -> np.ndarray:
+    return np.asarray(draw_fruit(label, 100))
+
+
+def shop_photo() -> np.ndarray:
+    return np.random.default_rng(1).integers(0, 255, (90, 140, 3)).astype(np.uint8)
+
+
+def test_a_drawn_fruit_is_on_white_and_a_photo_is_not() -> None:
+    assert is_on_white(drawn())
+    assert not is_on_white(shop_photo())
+
+
+def test_cut_out_keeps_the_fruit_and_drops_the_paper() -> None:
+    opacity = cut_out(drawn())
+
+    assert opacity[50, 50] == 255
+    assert opacity[2, 2] == opacity[97, 97] == 0
+    assert 0.3 < (opacity > 127).mean() < 0.9
+
+
+def test_white_inside_the_fruit_stays() -> None:
+    picture = np.full((40, 40, 3), 255, np.uint8)
+    picture[10:30, 10:30] = (200, 30, 30)
+    picture[18:22, 18:22] = 255  # a highlight
+
+    assert cut_out(picture)[20, 20] == 255
+
+
+@pytest.mark.parametrize("picture", [drawn(), shop_photo()], ids=["on white", "photo"])
+def test_every_variation_is_a_model_input(picture: np.ndarray) -> None:
+    rng = np.random.default_rng(0)
+    before = picture.copy()
+
+    varied = [augment(picture, 64, [BLUE], rng) for _ in range(60)]
+
+    assert {(v.shape, v.dtype) for v in varied} == {((64, 64, 3), np.dtype(np.uint8))}
+    assert len({v.tobytes() for v in varied}) > 40
+    assert (picture == before).all()
+
+
+def test_a_fruit_on_white_is_set_before_other_backgrounds() -> None:
+    rng = np.random.default_rng(0)
+
+    corners = np.array([augment(drawn(), 64, [BLUE], rng)[0, 0] for _ in range(200)], int)
+
+    blue = (corners[:, 2] > corners[:, 0] + 60).mean()
+    assert 0.2 < blue < 0.6
+
+
+def test_without_backgrounds_there_are_textures() -> None:
+    rng = np.random.default_rng(0)
+
+    assert augment(drawn(), 64, [], rng).shape == (64, 64, 3)
+
+
+def test_the_same_seed_gives_the_same_picture() -> None:
+    first, second = (
+        [augment(drawn(), 64, [BLUE], np.random.default_rng(seed)) for seed in range(20)]
+        for _ in range(2)
+    )
+
+    assert all((a == b).all() for a, b in zip(first, second, strict=True))
+
+
+def test_textures_differ_and_fill_the_square() -> None:
+    rng = np.random.default_rng(0)
+    textures = [draw_texture(48, rng) for _ in range(30)]
+
+    assert {t.shape for t in textures} == {(48, 48, 3)}
+    assert len({t.tobytes() for t in textures}) == 30

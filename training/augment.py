@@ -1,0 +1,195 @@
+"""Training pictures made harder: what lies between a fruit on white paper and a phone's photo.
+
+Pure functions of pixels and a random generator. A fruit on white gets other surroundings; a photo
+is cropped; then both get another light, blur and the traces of JPEG. Each step is left out for part
+of the pictures, so that the network also sees them exactly as they are served.
+"""
+
+import io
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageEnhance, ImageFilter, ImageFont
+from scipy import ndimage
+
+from data.images import to_model_input
+
+_Pixels = NDArray[np.uint8]
+_Rng = np.random.Generator
+
+_WHITE: Final = 228  # darkest channel of a pixel that may be paper
+_BORDER_ON_WHITE: Final = 0.9  # share of the border that is paper in a picture on white
+_UNTOUCHED: Final = 0.15  # of all pictures: resized as served and nothing else
+_REPLACED: Final = 0.7  # of the pictures on white: another background
+_LEAST_CROP: Final = 0.35  # of the area
+
+
+def augment(image: _Pixels, side_px: int, backgrounds: Sequence[_Pixels], rng: _Rng) -> _Pixels:
+    """Return one random variation of the picture as a model input.
+
+    Args:
+        image: uint8 (H, W, 3), RGB, 0..255.
+        side_px: side of the network's square input, in pixels.
+        backgrounds: photos of none of the classes, that surroundings are cut from; may be empty.
+        rng: where every choice comes from.
+
+    Returns:
+        uint8 (side_px, side_px, 3), RGB, 0..255.
+    """
+    if rng.random() < _UNTOUCHED:
+        return to_model_input(_mirrored(image, rng), side_px)
+    if is_on_white(image) and rng.random() < _REPLACED:
+        picture = _placed(image, side_px, _background(side_px, backgrounds, rng), rng)
+    else:
+        picture = _cropped(image, side_px, rng, least=_LEAST_CROP)
+    return np.asarray(_compressed(_lit(picture, rng), rng), dtype=np.uint8)
+
+
+def is_on_white(image: _Pixels) -> bool:
+    """Return whether nearly all of the picture's border is white."""
+    darkest = image.min(axis=2)
+    border = np.concatenate([darkest[0], darkest[-1], darkest[:, 0], darkest[:, -1]])
+    return bool((border >= _WHITE).mean() >= _BORDER_ON_WHITE)
+
+
+def cut_out(image: _Pixels) -> NDArray[np.uint8]:
+    """Return the opacity of what stands on the white: uint8 (H, W), 0 for the paper around it."""
+    paper = image.min(axis=2) >= _WHITE
+    edge = np.zeros_like(paper)
+    edge[[0, -1]] = edge[:, [0, -1]] = True
+    around = ndimage.binary_propagation(edge & paper, mask=paper)
+    opaque = ndimage.binary_erosion(~around)  # one pixel less, without the white fringe
+    return np.asarray(ndimage.gaussian_filter(opaque * 255.0, 0.7), dtype=np.uint8)
+
+
+def draw_texture(side_px: int, rng: _Rng) -> _Pixels:
+    """Return a plain, shaded or mottled surface: uint8 (side_px, side_px, 3).
+
+    Noise of a few random scales between two random colours.
+    """
+    cells = int(rng.choice([1, 2, 3, 6, 12, 40, side_px]))
+    noise = rng.random((cells, cells, 1)) if rng.random() < 0.7 else rng.random((cells, cells, 3))
+    ends = rng.integers(0, 256, (2, 3))
+    colours = ends[0] + (ends[1] - ends[0]) * noise * rng.random()
+    small = Image.fromarray(colours.clip(0, 255).astype(np.uint8))
+    smooth = Image.Resampling.BICUBIC if rng.random() < 0.8 else Image.Resampling.NEAREST
+    return np.asarray(small.resize((side_px, side_px), smooth), dtype=np.uint8)
+
+
+def draw_clutter(side_px: int, rng: _Rng) -> _Pixels:
+    """Return shapes, lines and letters on a surface: uint8 (side_px, side_px, 3).
+
+    What icons, signs and screenshots look like. A network that saw only photos takes a dark shape
+    on white for an eggplant.
+    """
+    picture = Image.fromarray(draw_texture(side_px, rng))
+    if rng.random() < 0.6:
+        picture = Image.new("RGB", (side_px, side_px), (255, 255, 255))
+    draw = ImageDraw.Draw(picture)
+    one_colour = tuple(rng.integers(0, 256, 3).tolist() if rng.random() < 0.5 else (20, 20, 20))
+    single = rng.random() < 0.5
+    for _ in range(int(rng.integers(1, 14))):
+        colour = one_colour if single else tuple(rng.integers(0, 256, 3).tolist())
+        width = int(rng.integers(1, max(3, side_px // 10)))
+        ends = np.sort(rng.uniform(0, side_px, (2, 2)), axis=0).ravel().tolist()
+        kind = rng.integers(6)
+        if kind == 0:
+            draw.ellipse(ends, outline=colour, width=width)
+        elif kind == 1:
+            draw.rectangle(ends, fill=colour if rng.random() < 0.5 else None, outline=colour)
+        elif kind == 2:
+            draw.line(rng.uniform(0, side_px, 8).tolist(), fill=colour, width=width)
+        elif kind == 3:
+            start, end = rng.uniform(0, 360, 2).tolist()
+            draw.arc(ends, start, end, fill=colour, width=width)
+        elif kind == 4:
+            draw.polygon(rng.uniform(0, side_px, 6).tolist(), fill=colour)
+        else:
+            letters = "".join(chr(c) for c in rng.integers(33, 127, int(rng.integers(1, 12))))
+            size = float(rng.uniform(8, side_px / 2))
+            draw.text((ends[0], ends[1]), letters, fill=colour, font=ImageFont.load_default(size))
+    return np.asarray(picture, dtype=np.uint8)
+
+
+def _background(side_px: int, backgrounds: Sequence[_Pixels], rng: _Rng) -> Image.Image:
+    choice = rng.random()
+    if choice < 0.6 and backgrounds:
+        photo = backgrounds[int(rng.integers(len(backgrounds)))]
+        return _cropped(photo, side_px, rng, least=0.1)
+    if choice < 0.85:
+        return Image.fromarray(draw_texture(side_px, rng))
+    grey = tuple(int(c) for c in rng.integers(200, 256) - rng.integers(0, 12, 3))
+    return Image.new("RGB", (side_px, side_px), grey)
+
+
+def _placed(image: _Pixels, side_px: int, scene: Image.Image, rng: _Rng) -> Image.Image:
+    """Return the scene with the cut-out thing in it: once, or as often as in a bin."""
+    thing = Image.fromarray(image)
+    thing.putalpha(Image.fromarray(cut_out(image)))
+    several = rng.random() < 0.35
+    for _ in range(int(rng.integers(2, 8)) if several else 1):
+        side = int(side_px * (rng.uniform(0.3, 0.65) if several else rng.uniform(0.4, 1.5)))
+        piece = thing.transpose(Image.Transpose.FLIP_LEFT_RIGHT) if rng.random() < 0.5 else thing
+        stretch = rng.uniform(0.8, 1.25, 2) ** 0.5
+        piece = piece.resize(
+            (max(8, int(side * stretch[0])), max(8, int(side * stretch[1]))),
+            Image.Resampling.BICUBIC,
+        )
+        if rng.random() < 0.5:
+            piece = piece.rotate(rng.uniform(-180, 180), Image.Resampling.BICUBIC)
+        # A piece may leave the frame by a quarter of itself.
+        low, high = -side // 4, side_px - 3 * side // 4
+        left, top = rng.integers(low, high + 1, 2).tolist()
+        scene.paste(piece, (left, top), piece)
+    return scene
+
+
+def _cropped(image: _Pixels, side_px: int, rng: _Rng, least: float) -> Image.Image:
+    """Return a random part of the picture, turned a little in one case of four.
+
+    Shape and size as in the "Inception" crop (C. Szegedy et al., arXiv:1409.4842): at least a
+    given share of the area, and sides between 3:4 and 4:3.
+    """
+    height, width = image.shape[:2]
+    picture = Image.fromarray(_mirrored(image, rng))
+    if rng.random() < 0.25:
+        paper = tuple(int(c) for c in image[[0, -1]].mean(axis=(0, 1)))
+        picture = picture.rotate(rng.uniform(-20, 20), Image.Resampling.BICUBIC, fillcolor=paper)
+        least = max(least, 0.5)
+    area = rng.uniform(least, 1.0)
+    stretch = np.exp(rng.uniform(np.log(3 / 4), np.log(4 / 3))) ** 0.5
+    part_width = width * min(1.0, np.sqrt(area) * stretch)
+    part_height = height * min(1.0, np.sqrt(area) / stretch)
+    left = rng.uniform(0, width - part_width)
+    top = rng.uniform(0, height - part_height)
+    return picture.resize(
+        (side_px, side_px),
+        Image.Resampling.BILINEAR,  # as served
+        box=(left, top, left + part_width, top + part_height),
+    )
+
+
+def _lit(picture: Image.Image, rng: _Rng) -> Image.Image:
+    if rng.random() < 0.8:
+        picture = ImageEnhance.Brightness(picture).enhance(rng.uniform(0.65, 1.35))
+        picture = ImageEnhance.Contrast(picture).enhance(rng.uniform(0.7, 1.35))
+        picture = ImageEnhance.Color(picture).enhance(rng.uniform(0.7, 1.35))
+        balance = rng.uniform(0.92, 1.08, 3)  # lamps are yellow, shade is blue
+        picture = Image.fromarray((np.asarray(picture) * balance).clip(0, 255).astype(np.uint8))
+    return picture
+
+
+def _compressed(picture: Image.Image, rng: _Rng) -> Image.Image:
+    if rng.random() < 0.2:
+        picture = picture.filter(ImageFilter.GaussianBlur(rng.uniform(0.3, 1.5)))
+    if rng.random() < 0.3:
+        buffer = io.BytesIO()
+        picture.save(buffer, "JPEG", quality=int(rng.integers(35, 90)))
+        picture = Image.open(buffer)
+    return picture
+
+
+def _mirrored(image: _Pixels, rng: _Rng) -> _Pixels:
+    return image[:, ::-1] if rng.random() < 0.5 else image

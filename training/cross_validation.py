@@ -1,0 +1,198 @@
+"""How good a configuration is, judged on every photo that may be trained on.
+
+A few dozen validation photos cannot tell two networks apart. So the photos of training and
+validation are dealt into folds by whole scenes; each fold is judged by a network that never saw any
+of it. The same answers calibrate the network that is then trained on all of them.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, ValidationError
+from sklearn.model_selection import StratifiedGroupKFold
+
+from data.snapshot import Snapshot, SnapshotImage, thin
+from data.splits import Split
+from models.manifest import Calibration, EvaluationMetrics
+from training.calibration import calibrate, calibrated
+from training.config import TrainConfig
+from training.dataset import labels_of, load_images, training_data
+from training.errors import InvalidCrossValidation
+from training.evaluate import columns_of, evaluate, none_column, rows_by
+from training.train import Epoch, fit, predict_logits
+
+SPLIT_NAME = "cross-validation"
+
+
+class CrossValidation(BaseModel):
+    """What a cross-validation found.
+
+    Attributes:
+        snapshot: digest of the list of images.
+        training: every setting of the run.
+        labels: the K labels.
+        calibration: fitted to the answers of all folds together.
+        metrics: by ``<source>/cross-validation``, over the answers of all folds together.
+        folds: accuracy of each fold, by the same names.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    snapshot: str
+    training: dict[str, Any]
+    labels: tuple[str, ...]
+    calibration: Calibration
+    metrics: dict[str, EvaluationMetrics]
+    folds: list[dict[str, float]]
+
+    @property
+    def name(self) -> str:
+        """The name of its file: of the images and of the settings."""
+        settings = json.dumps(self.training, sort_keys=True).encode()
+        return f"{self.snapshot[:16]}-{hashlib.sha256(settings).hexdigest()[:8]}"
+
+    @property
+    def config(self) -> TrainConfig:
+        """The settings that were judged."""
+        return TrainConfig(**self.training)
+
+    def check(self, snapshot: Snapshot) -> None:
+        """Check that it judged these images.
+
+        Raises:
+            InvalidCrossValidation: it judged others.
+        """
+        if self.snapshot != snapshot.digest:
+            raise InvalidCrossValidation(
+                f"The cross-validation judged the images of snapshot {self.snapshot[:16]}; the "
+                f"store is at {snapshot.digest[:16]}. Make a new one with "
+                "'python -m training cross-validate'."
+            )
+
+    @classmethod
+    def read(cls, path: Path) -> "CrossValidation":
+        """Return the result in the file.
+
+        Raises:
+            InvalidCrossValidation: the file cannot be read or holds no such result.
+        """
+        try:
+            return cls.model_validate_json(path.read_bytes())
+        except (OSError, ValidationError) as error:
+            raise InvalidCrossValidation(
+                f"{path} is not the result of a cross-validation: {error}. Make one with "
+                "'python -m training cross-validate'."
+            ) from error
+
+
+def cross_validate(
+    snapshot: Snapshot,
+    config: TrainConfig,
+    folds: int,
+    *,
+    on_stage: Callable[[str], None] = lambda stage: None,
+    on_epoch: Callable[[Epoch], None] = lambda epoch: None,
+    on_step: Callable[[int, int], None] = lambda step, steps: None,
+) -> CrossValidation:
+    """Train once a fold and return what the networks answered about their own folds.
+
+    Only sources with validation images take part in the dealing: there the scenes are independent.
+    The training images of other sources, frames of filmed objects, train in every fold.
+
+    Args:
+        snapshot: the images, their labels and splits; those of the test split are left alone.
+        config: every setting of a run; the schedule must be ``cosine``, which needs no choice of
+            epoch.
+        folds: how many, at least 2.
+        on_stage: told in words what happens next.
+        on_epoch: told what each epoch gave.
+        on_step: told how many steps of the fold are done.
+
+    Raises:
+        NotEnoughData: the snapshot cannot teach or judge a class.
+        ValueError: the schedule is another.
+    """
+    if config.schedule != "cosine":
+        raise ValueError(f"schedule is {config.schedule!r}; cross-validation needs 'cosine'.")
+    labels = labels_of(snapshot, with_none=config.none_of_these)
+    dealt, others = _parts(snapshot, labels)
+    fixed = thin(others, config.max_per_variety)
+    logits = np.zeros((len(dealt), len(labels)), np.float32)
+    fold_of = np.zeros(len(dealt), np.int64)
+    for fold, (learned, judged) in enumerate(_deal(dealt, folds, config.seed)):
+        on_stage(f"Fold {fold + 1} of {folds}: judging {len(judged):,} of {len(dealt):,} images")
+        data = training_data(
+            config, snapshot.root, [*fixed, *(dealt[row] for row in learned)], labels
+        )
+        trained = fit(config, data, None, len(labels), on_epoch, on_step)
+        images = load_images(snapshot.root, [dealt[row] for row in judged], labels, config.side_px)
+        logits[judged] = predict_logits(trained.model, images)
+        fold_of[judged] = fold
+    return _judge(snapshot, config, labels, dealt, logits, fold_of)
+
+
+def _parts(
+    snapshot: Snapshot, labels: Sequence[str]
+) -> tuple[list[SnapshotImage], list[SnapshotImage]]:
+    """Return the images that are dealt into folds, and those that train in each of them."""
+    known = [i for i in snapshot.images if i.label in labels and i.split != Split.TEST]
+    independent = {i.source for i in known if i.split == Split.VALIDATION}
+    return (
+        [i for i in known if i.source in independent],
+        [i for i in known if i.source not in independent],
+    )
+
+
+def _deal(
+    images: Sequence[SnapshotImage], folds: int, seed: int
+) -> Iterator[tuple[Sequence[int], Sequence[int]]]:
+    dealer = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
+    rows = np.zeros(len(images))
+    scenes = [f"{i.source}/{i.scene}" for i in images]
+    yield from dealer.split(rows, [i.label for i in images], scenes)
+
+
+def _judge(
+    snapshot: Snapshot,
+    config: TrainConfig,
+    labels: tuple[str, ...],
+    images: Sequence[SnapshotImage],
+    logits: np.ndarray[Any, np.dtype[np.float32]],
+    fold_of: np.ndarray[Any, np.dtype[np.int64]],
+) -> CrossValidation:
+    nothing, targets = none_column(labels), columns_of(images, labels)
+    sources = rows_by(image.source for image in images)
+    name = " and ".join(f"{source}/{SPLIT_NAME}" for source in sources)
+    calibration = calibrate(logits, targets, nothing, name)
+    probabilities = np.exp(
+        calibrated(logits, calibration.temperature, nothing, calibration.none_shift)
+    ).astype(np.float32)
+
+    def scores(rows: Any) -> EvaluationMetrics:
+        return evaluate(
+            probabilities[rows],
+            targets[rows],
+            [images[row] for row in rows],
+            labels,
+            calibration.none_threshold,
+        )
+
+    return CrossValidation(
+        snapshot=snapshot.digest,
+        training=asdict(config),
+        labels=labels,
+        calibration=calibration,
+        metrics={f"{source}/{SPLIT_NAME}": scores(rows) for source, rows in sources.items()},
+        folds=[
+            {
+                f"{source}/{SPLIT_NAME}": scores(rows[fold_of[rows] == fold]).accuracy
+                for source, rows in sources.items()
+            }
+            for fold in range(int(fold_of.max()) + 1)
+        ],
+    )
