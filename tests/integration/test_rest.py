@@ -128,7 +128,6 @@ def test_explain_adds_a_heat_map_from_maps_or_by_occlusion(
     assert heat.shape == ((4, 4) if kind == "maps" else (6, 6))
     assert heat.max() == 1.0
     assert heat.min() >= 0.0
-    assert heat[: len(heat) // 2, : len(heat) // 2].mean() < 0.7  # white paper says little
     assert "heat_map" not in plain
     service.close()
 
