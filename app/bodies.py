@@ -1,10 +1,11 @@
 """The body of a predict request: read while it arrives, and never more of it than is accepted."""
 
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Final
 
-from starlette.datastructures import UploadFile
+from starlette.datastructures import FormData, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
 
@@ -78,6 +79,54 @@ async def read_body(request: Request, settings: Settings) -> PredictBody:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class UploadBody:
+    """What an upload of training photos holds.
+
+    Attributes:
+        files: photos and zips, with their names.
+        class_name: the class of all of them; empty for the folder that each lies in.
+        relabel: whether photos that are here under another class take this one.
+        dry_run: whether only to say what would happen.
+    """
+
+    files: list[ImageFile]
+    class_name: str
+    relabel: bool
+    dry_run: bool
+
+
+async def read_upload(request: Request, settings: Settings) -> UploadBody:
+    """Return the photos and options of an upload.
+
+    Args:
+        request: multipart with the field ``file`` once or more, and ``class_name``.
+        settings: its limits on bytes and counts apply.
+
+    Raises:
+        BadRequest: malformed multipart, no file, or an option that cannot be read.
+        PayloadTooLarge: the body.
+        TooManyFiles: more files than one request may hold.
+        UnsupportedContent: the content type is another.
+    """
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != "multipart/form-data":
+        raise UnsupportedContent(
+            f"The content type is {kind!r}; accepted: multipart/form-data with the fields "
+            f"'class_name' and {FIELD!r} (photos, or a zip)."
+        )
+    async with _form(request, settings) as form:
+        name = form.get("class_name") or ""
+        if not isinstance(name, str):
+            raise BadRequest("class_name is a file; send it as text.")
+        return UploadBody(
+            files=[await _read_part(part, settings) for part in form.getlist(FIELD)],
+            class_name=name,
+            relabel=_parse_flag("relabel", form.get("relabel")),
+            dry_run=_parse_flag("dry_run", form.get("dry_run")),
+        )
+
+
 async def _read_bare_image(request: Request, settings: Settings) -> PredictBody:
     options = Options.parse(request.query_params)
     limit_bytes = min(settings.max_file_bytes, settings.max_request_bytes)
@@ -91,6 +140,15 @@ async def _read_bare_image(request: Request, settings: Settings) -> PredictBody:
 
 async def _read_form(request: Request, settings: Settings) -> PredictBody:
     Options.parse(request.query_params)  # a mistake there need not wait for the body
+    async with _form(request, settings) as form:
+        options = Options.parse(request.query_params, form)
+        files = [await _read_part(part, settings) for part in form.getlist(FIELD)]
+        return PredictBody(files, options)
+
+
+@asynccontextmanager
+async def _form(request: Request, settings: Settings) -> AsyncIterator[FormData]:
+    """Read a multipart body that has at least one file."""
     stream = _bounded(request, "The request", settings.max_request_bytes)
     parser = _InMemoryParser(request.headers, stream, max_files=settings.max_files, max_fields=20)
     try:
@@ -105,9 +163,7 @@ async def _read_form(request: Request, settings: Settings) -> PredictBody:
             raise BadRequest(
                 f"The form has no field {FIELD!r}; received: {received:.200}. Put the image there."
             )
-        options = Options.parse(request.query_params, form)
-        files = [await _read_part(part, settings) for part in form.getlist(FIELD)]
-        return PredictBody(files, options)
+        yield form
     finally:
         await form.close()
 

@@ -3,6 +3,7 @@
 ServingError
 ├── InvalidSettings     (ValueError)    an environment variable cannot be used
 ├── BadRequest          (ValueError)    400  the request is not put together as documented
+├── UploadsOff          (PermissionError)  403  photos are not taken here
 ├── UnknownRoute        (LookupError)   404  no such route under /api
 ├── MethodNotAllowed    (LookupError)   405  the route exists, with another method
 ├── PayloadTooLarge     (ValueError)    413  more bytes than a file or a request may have
@@ -38,6 +39,16 @@ class InvalidSettings(ServingError, ValueError):
 
 class BadRequest(ServingError, ValueError):
     """The request is not put together as the documentation asks."""
+
+
+class UploadsOff(ServingError, PermissionError):
+    """Photos are not taken, because strangers can reach this server."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Uploading is off: this server can be reached from other machines, and nobody is told "
+            "apart yet. Run it on 127.0.0.1 to collect photos."
+        )
 
 
 class UnknownRoute(ServingError, LookupError):
@@ -108,6 +119,7 @@ class ModelMismatch(ServingError, ValueError):
 
 _STATUS: Final[tuple[tuple[type[Exception], int], ...]] = (
     (BadRequest, 400),
+    (UploadsOff, 403),
     (UnknownRoute, 404),
     (MethodNotAllowed, 405),
     (PayloadTooLarge, 413),

@@ -9,6 +9,7 @@ from pathlib import Path
 from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
 
+from app.collection import CollectionService
 from app.examples import write_examples
 from app.metrics import Metrics
 from app.predictor import OnnxPredictor
@@ -16,6 +17,8 @@ from app.rest import build_router
 from app.service import PredictionService
 from app.settings import Settings
 from app.workers import WorkerPool
+from data.state import store_dir
+from data.store import DatasetStore
 from models.registry import open_registry
 
 
@@ -38,11 +41,21 @@ def create_app(settings: Settings) -> FastAPI:
     Where no model version can be loaded the app starts all the same, and says so.
     """
     service = create_service(settings)
+    # Nobody is told apart yet, so only the person at this machine may change the store.
+    collection = (
+        CollectionService(
+            DatasetStore(store_dir(settings.state_dir), settings.image_limits), service
+        )
+        if settings.is_local
+        else None
+    )
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         yield
         service.close()
+        if collection:
+            collection.close()
 
     # FastAPI's own /docs fetches its script from another host; this one brings it along.
     app = FastAPIOffline(
@@ -53,12 +66,17 @@ def create_app(settings: Settings) -> FastAPI:
         lifespan=lifespan,
     )
     app.state.service = service
-    app.include_router(build_router(service, settings))
-    _mount_page(app, service, settings)
+    app.include_router(build_router(service, settings, collection))
+    _mount_page(app, service, collection, settings)
     return app
 
 
-def _mount_page(app: FastAPI, service: PredictionService, settings: Settings) -> None:
+def _mount_page(
+    app: FastAPI,
+    service: PredictionService,
+    collection: CollectionService | None,
+    settings: Settings,
+) -> None:
     # Gradio keeps uploads where this says, and reads it when it makes components.
     uploads = settings.state_dir / "gradio"
     uploads.mkdir(parents=True, exist_ok=True)
@@ -70,7 +88,9 @@ def _mount_page(app: FastAPI, service: PredictionService, settings: Settings) ->
     from app.tabs.page import build_page
     from app.tabs.predict import PAGE_JS
 
-    page = build_page(service, settings, write_examples(settings.state_dir / "examples"))
+    page = build_page(
+        service, collection, settings, write_examples(settings.state_dir / "examples")
+    )
     page.state_session_capacity = settings.max_sessions
     gr.mount_gradio_app(
         app,

@@ -1,5 +1,6 @@
 """The REST routes: a request in, one call of the service, JSON out."""
 
+import asyncio
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, Final
 
@@ -7,29 +8,49 @@ import orjson
 from fastapi import APIRouter, Request, Response
 from fastapi.routing import APIRoute
 
-from app.bodies import read_body
-from app.errors import MethodNotAllowed, UnknownRoute, http_error
+from app.bodies import read_body, read_upload
+from app.collection import CollectionService
+from app.errors import MethodNotAllowed, UnknownRoute, UploadsOff, http_error
 from app.results import new_request_id
 from app.schemas import (
     PREDICT_ERRORS,
     PREDICT_REQUEST,
+    UPLOAD_ERRORS,
+    UPLOAD_REQUEST,
+    ClassProgress,
     HealthBody,
     NamedError,
     NamedPrediction,
     PredictionBody,
     StatusBody,
+    UploadReportBody,
 )
 from app.service import PredictionService
 from app.settings import Settings
+from app.uploads import unpack
 
-ROUTES: Final = {"/api/health": "GET", "/api/status": "GET", "/api/predict": "POST"}
+ROUTES: Final = {
+    "/api/health": "GET",
+    "/api/status": "GET",
+    "/api/predict": "POST",
+    "/api/upload_retrain_data": "POST",
+    "/api/classes": "GET",
+}
 _ALL_METHODS: Final = ["GET", "POST", "PUT", "PATCH", "DELETE"]
 
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
 
-def build_router(service: PredictionService, settings: Settings) -> APIRouter:
-    """Return the routes under ``/api``."""
+def build_router(
+    service: PredictionService, settings: Settings, collection: CollectionService | None = None
+) -> APIRouter:
+    """Return the routes under ``/api``.
+
+    Args:
+        service: answers.
+        settings: limits of requests.
+        collection: takes photos; None where uploading is off.
+    """
     router = APIRouter(prefix="/api", route_class=_Route, tags=["REST"])
 
     @router.get("/health", responses={503: {"model": HealthBody}}, response_model=HealthBody)
@@ -74,6 +95,35 @@ def build_router(service: PredictionService, settings: Settings) -> APIRouter:
         )
         return _json([answer.to_dict() for answer in answers])
 
+    @router.post(
+        "/upload_retrain_data",
+        response_model=UploadReportBody,
+        responses=UPLOAD_ERRORS,
+        openapi_extra=UPLOAD_REQUEST,
+    )
+    async def upload_retrain_data(request: Request) -> Response:
+        """Add photos, or a zip of them, to a class; say what became of each.
+
+        Without `class_name`, each photo of a zip goes to the class that its folder names. With
+        `dry_run` nothing is kept. Photos that are test images or already here are not added.
+        """
+        collecting = _require(collection)
+        body = await read_upload(request, settings)
+        files = await asyncio.to_thread(unpack, body.files, settings, request.state.request_id)
+        report = await asyncio.to_thread(
+            collecting.upload,
+            files,
+            body.class_name,
+            keep=not body.dry_run,
+            relabel=body.relabel,
+        )
+        return _json(report.to_dict())
+
+    @router.get("/classes", response_model=list[ClassProgress])
+    async def classes(request: Request) -> Response:
+        """Return how many photos each class has, and how many a retraining still wants."""
+        return _json(await asyncio.to_thread(_require(collection).progress))
+
     @router.api_route("/{path:path}", methods=_ALL_METHODS, include_in_schema=False)
     async def anything_else(request: Request) -> Response:
         # Gradio is mounted at "/" and would answer these with its own page.
@@ -83,6 +133,12 @@ def build_router(service: PredictionService, settings: Settings) -> APIRouter:
         raise UnknownRoute(path, list(ROUTES))
 
     return router
+
+
+def _require(collection: CollectionService | None) -> CollectionService:
+    if collection is None:
+        raise UploadsOff
+    return collection
 
 
 class _Route(APIRoute):

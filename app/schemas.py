@@ -100,6 +100,48 @@ class StatusBody(HealthBody):
     memory_bytes: int
 
 
+class ExistingImage(BaseModel):
+    """The image of the store that an uploaded one equals, or nearly equals."""
+
+    digest: str
+    class_name: str
+    source: str
+    split: str
+    name: str
+
+
+class UploadedFileBody(BaseModel):
+    """What became of one file."""
+
+    name: str
+    status: str = Field(
+        description="`added`, `duplicate`, `other_label`, `relabelled`, `is_test` or `refused`."
+    )
+    message: str
+    class_name: str
+    existing: ExistingImage | None
+    warning: str | None
+
+
+class UploadReportBody(BaseModel):
+    """What became of an upload."""
+
+    kept: bool = Field(description="False where it was a rehearsal.")
+    counts: dict[str, int] = Field(description="How many files have each status.")
+    files: list[UploadedFileBody]
+
+
+class ClassProgress(BaseModel):
+    """The photos of a class, by the part they play."""
+
+    class_name: str
+    photos: int
+    train: int
+    validation: int
+    test: int
+    missing: int = Field(description="How many a retraining still wants, at least.")
+
+
 _BINARY: Final = {"type": "string", "format": "binary"}
 _FORM: Final = {
     "type": "object",
@@ -151,6 +193,40 @@ PREDICT_REQUEST: Final[dict[str, Any]] = {
             "description": "Names the request in the log; it comes back in the answer.",
         },
     ],
+}
+UPLOAD_REQUEST: Final[dict[str, Any]] = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "multipart/form-data": {
+                "schema": {
+                    "type": "object",
+                    "required": [FIELD],
+                    "properties": {
+                        "class_name": {
+                            "type": "string",
+                            "maxLength": 40,
+                            "description": "Of all photos; empty for the folder each one lies in.",
+                        },
+                        FIELD: {
+                            "type": "array",
+                            "items": _BINARY,
+                            "description": "Photos, or a zip of them; repeat the field.",
+                        },
+                        "relabel": {"type": "boolean", "default": False},
+                        "dry_run": {"type": "boolean", "default": False},
+                    },
+                }
+            }
+        },
+    }
+}
+UPLOAD_ERRORS: Final[dict[int | str, dict[str, Any]]] = {
+    400: {"model": ErrorBody, "description": "Malformed request, or no photo in it."},
+    403: {"model": ErrorBody, "description": "Uploading is off on this server."},
+    413: {"model": ErrorBody, "description": "Too many bytes or files."},
+    415: {"model": ErrorBody, "description": "Not multipart."},
+    422: {"model": ErrorBody, "description": "The class name breaks the rules."},
 }
 PREDICT_ERRORS: Final[dict[int | str, dict[str, Any]]] = {
     400: {"model": ErrorBody, "description": "Malformed request, or no image in it."},

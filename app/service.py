@@ -217,6 +217,19 @@ class PredictionService:
         with self._counted(), self._pool.admitted():
             return await asyncio.to_thread(self._run_many, files, top_k, explain, request_id)
 
+    def opinion(self, content: bytes) -> Prediction | None:
+        """Return what the served version says of an image, outside of every count and queue.
+
+        Returns:
+            The answer; None without a version, or where the bytes are no image.
+        """
+        if self._served is None:
+            return None
+        try:
+            return self._predict_one(content, None, False, new_request_id(), time.perf_counter())
+        except DataError:
+            return None
+
     def health(self) -> dict[str, Any]:
         """Return whether predictions are answered, by which version, and if not, why."""
         served = self._served

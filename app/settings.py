@@ -4,6 +4,7 @@ import math
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from ipaddress import ip_address
 from pathlib import Path
 from typing import TypeVar
 
@@ -53,6 +54,11 @@ class Settings:
     max_sessions: int = 500
 
     @property
+    def is_local(self) -> bool:
+        """Whether only this machine can reach the server."""
+        return self.host == "localhost" or _is_loopback(self.host)
+
+    @property
     def image_limits(self) -> ImageLimits:
         """The bounds on one image, as the decoder takes them."""
         return ImageLimits(max_bytes=self.max_file_bytes, max_pixels=self.max_pixels)
@@ -83,6 +89,13 @@ class Settings:
             max_wait_s=_reader(environ, float, lower=0.0)("FRUIT_MAX_WAIT_S", cls.max_wait_s),
             max_sessions=count("FRUIT_MAX_SESSIONS", cls.max_sessions),
         )
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def available_cores() -> int:

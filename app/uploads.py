@@ -3,14 +3,18 @@
 A path is an image, a zip or a folder. Nothing is unpacked to disk.
 """
 
+import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
+from typing import Final
 
 from app.errors import BadRequest, PayloadTooLarge, TooManyFiles, describe_error
 from app.results import ImageFile, Refusal
 from app.settings import Settings
 from data.archives import ArchiveLimits, UnreadableMember, open_archive
 from data.errors import InvalidArchive, InvalidImage
+
+_ZIP_START: Final = b"PK\x03\x04"
 
 
 def read_images(
@@ -37,6 +41,33 @@ def read_images(
         if total_bytes > settings.max_zip_bytes:
             raise PayloadTooLarge("The selection", settings.max_zip_bytes)
     return found
+
+
+def unpack(
+    files: Iterable[ImageFile], settings: Settings, request_id: str
+) -> list[ImageFile | Refusal]:
+    """Return the images that the files are or, as zips, hold; what cannot be read is a refusal.
+
+    Args:
+        files: what a request brought, in memory.
+        settings: its limits on bytes and counts apply.
+        request_id: goes into the refusals.
+
+    Raises:
+        TooManyFiles, PayloadTooLarge: as ``read_images``.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        found: list[ImageFile | Refusal] = []
+        for number, file in enumerate(files):
+            if not file.content.startswith(_ZIP_START):
+                found.append(file)
+                continue
+            path = Path(folder) / f"{number}.zip"
+            path.write_bytes(file.content)
+            found += read_images([path], settings, request_id)
+        if len(found) > settings.max_files:
+            raise TooManyFiles(len(found), settings.max_files)
+        return found
 
 
 def iterate_images(

@@ -7,13 +7,13 @@ the index last, so an image that is in the index is on disk.
 import hashlib
 import os
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 from sqlalchemy import (
@@ -24,11 +24,14 @@ from sqlalchemy import (
     MetaData,
     String,
     Table,
+    UniqueConstraint,
     create_engine,
+    delete,
     event,
     func,
     insert,
     select,
+    update,
 )
 
 from data.images import (
@@ -43,29 +46,44 @@ from data.labels import normalise_label
 from data.snapshot import Snapshot, SnapshotImage
 from data.splits import Split, split_of
 
+T = TypeVar("T")
+
 # Of 64 bits. Unrelated pictures differ in 32 with a standard deviation of 4, so 12 is five of them
 # away; successive photos of one bin mostly differ in fewer.
 SCENE_DISTANCE_BITS = 12
+# Of 64 bits: the same photo, saved again in another size or quality.
+NEAR_DISTANCE_BITS = 3
 
 _metadata = MetaData()
-_images = Table(
-    "images",
+
+
+def _columns() -> list[Column[Any]]:
+    return [
+        Column("digest", String(64), primary_key=True),  # of the file
+        Column("pixel_digest", String(64), nullable=False),  # of size and pixels
+        Column("difference_hash", String(16), nullable=False),  # 64 bits, hexadecimal
+        Column("label", String(40), nullable=False, index=True),
+        Column("source", String(40), nullable=False, index=True),
+        Column("variety", String(200), nullable=False),
+        Column("scene", String(400), nullable=False, index=True),
+        Column("split", String(10), nullable=False, index=True),
+        Column("original_name", String(1000), nullable=False),
+        Column("licence", String(200), nullable=False),
+        Column("added_at", String(32), nullable=False),  # ISO 8601, UTC
+        Column("width_px", Integer, nullable=False),
+        Column("height_px", Integer, nullable=False),
+        Column("size_bytes", Integer, nullable=False),
+        Column("suffix", String(8), nullable=False),
+    ]
+
+
+_images = Table("images", _metadata, *_columns(), UniqueConstraint("pixel_digest"))
+# What was taken out and can be put back; the files stay where they are.
+_removed = Table(
+    "removed_images",
     _metadata,
-    Column("digest", String(64), primary_key=True),  # of the file
-    Column("pixel_digest", String(64), nullable=False, unique=True),  # of size and pixels
-    Column("difference_hash", String(16), nullable=False),  # 64 bits, hexadecimal
-    Column("label", String(40), nullable=False, index=True),
-    Column("source", String(40), nullable=False, index=True),
-    Column("variety", String(200), nullable=False),
-    Column("scene", String(400), nullable=False, index=True),
-    Column("split", String(10), nullable=False, index=True),
-    Column("original_name", String(1000), nullable=False),
-    Column("licence", String(200), nullable=False),
-    Column("added_at", String(32), nullable=False),  # ISO 8601, UTC
-    Column("width_px", Integer, nullable=False),
-    Column("height_px", Integer, nullable=False),
-    Column("size_bytes", Integer, nullable=False),
-    Column("suffix", String(8), nullable=False),
+    *_columns(),
+    Column("removed_at", String(32), nullable=False),  # ISO 8601, UTC
 )
 
 
@@ -75,6 +93,8 @@ class AddResult(StrEnum):
     ADDED = "added"
     DUPLICATE = "duplicate"
     OTHER_LABEL = "other_label"  # the same pixels are there under another label
+    RELABELLED = "relabelled"  # they were, and have the offered label now
+    IS_TEST = "is_test"  # the same pixels judge the models, so they are never learned from
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,10 +142,17 @@ class StoredImage:
 
 @dataclass(frozen=True, slots=True)
 class AddOutcome:
-    """What became of an offered image, and the row that now holds its pixels."""
+    """What became of an offered image.
+
+    Attributes:
+        result: what became of it.
+        image: the row that holds its pixels now.
+        near: a row that is nearly the same picture, saved in another way; None without one.
+    """
 
     result: AddResult
     image: StoredImage
+    near: StoredImage | None = None
 
 
 class DatasetStore:
@@ -147,17 +174,26 @@ class DatasetStore:
         self._engine.dispose()
 
     @contextmanager
-    def batch(self) -> Iterator["StoreBatch"]:
-        """Add many images in one transaction: all of them stay, or on an error none."""
+    def batch(self, *, keep: bool = True) -> Iterator["StoreBatch"]:
+        """Add many images in one transaction: all of them stay, or on an error none.
+
+        Args:
+            keep: False for a rehearsal, which says what would become of the images and then undoes
+                everything.
+        """
         batch: StoreBatch | None = None
         try:
             with self._engine.begin() as connection:
                 batch = StoreBatch(connection, self.images_dir, self._limits)
                 yield batch
+                if not keep:
+                    connection.rollback()
         except BaseException:
             if batch is not None:
                 batch.remove_files()
             raise
+        if not keep:
+            batch.remove_files()
 
     def add(self, content: bytes, **details: Any) -> AddOutcome:
         """Add one image; arguments and errors are those of ``StoreBatch.add``."""
@@ -187,6 +223,75 @@ class DatasetStore:
         for column, value in (("label", label), ("source", source), ("split", split)):
             if value is not None:
                 query = query.where(_images.c[column] == value)
+        with self._engine.connect() as connection:
+            return [_stored(row._mapping) for row in connection.execute(query)]
+
+    def page(
+        self, *, label: str | None, source: str | None, limit: int, offset: int = 0
+    ) -> tuple[list[StoredImage], int]:
+        """Return some images of that label and source, the newest first, and how many there are.
+
+        Args:
+            label, source: None for any.
+            limit: how many at most.
+            offset: how many to leave out.
+        """
+        chosen = [
+            _images.c[column] == value
+            for column, value in (("label", label), ("source", source))
+            if value is not None
+        ]
+        order = (_images.c.added_at.desc(), _images.c.digest)
+        query = select(_images).where(*chosen).order_by(*order).limit(limit).offset(offset)
+        with self._engine.connect() as connection:
+            found = [_stored(row._mapping) for row in connection.execute(query)]
+            count = connection.execute(select(func.count()).select_from(_images).where(*chosen))
+            return found, count.scalar_one()
+
+    def relabel(self, digests: Iterable[str], label: str) -> int:
+        """Give images another label, and return how many had a different one.
+
+        Raises:
+            InvalidLabel: the label breaks the rules.
+        """
+        label = normalise_label(label)
+        query = update(_images).where(_images.c.digest.in_(list(digests)), _images.c.label != label)
+        with self._engine.begin() as connection:
+            return connection.execute(query.values(label=label)).rowcount
+
+    def remove(self, digests: Iterable[str]) -> int:
+        """Take images out, and return how many; ``restore`` puts them back."""
+        wanted = _images.c.digest.in_(list(digests))
+        removed_at = datetime.now(UTC).isoformat(timespec="seconds")
+        with self._engine.begin() as connection:
+            rows = [dict(r) for r in connection.execute(select(_images).where(wanted)).mappings()]
+            if rows:
+                earlier = _removed.c.digest.in_([row["digest"] for row in rows])
+                connection.execute(delete(_removed).where(earlier))
+                connection.execute(
+                    insert(_removed), [row | {"removed_at": removed_at} for row in rows]
+                )
+                connection.execute(delete(_images).where(wanted))
+        return len(rows)
+
+    def restore(self, digests: Iterable[str]) -> int:
+        """Put removed images back, and return how many; one that was added again stays as it is."""
+        wanted = _removed.c.digest.in_(list(digests))
+        with self._engine.begin() as connection:
+            rows = [dict(r) for r in connection.execute(select(_removed).where(wanted)).mappings()]
+            present = set(connection.execute(select(_images.c.pixel_digest)).scalars())
+            back = [row for row in rows if row["pixel_digest"] not in present]
+            for row in back:
+                del row["removed_at"]
+            if back:
+                connection.execute(insert(_images), back)
+            connection.execute(delete(_removed).where(wanted))
+        return len(back)
+
+    def removed(self, limit: int | None = None) -> list[StoredImage]:
+        """Return the removed images, the latest first."""
+        columns = [_removed.c[column.name] for column in _images.columns]
+        query = select(*columns).order_by(_removed.c.removed_at.desc()).limit(limit)
         with self._engine.connect() as connection:
             return [_stored(row._mapping) for row in connection.execute(query)]
 
@@ -220,7 +325,8 @@ class StoreBatch:
         self._limits = limits
         self._written: list[Path] = []
         # Per source and label, what scene joining compares with; read once a batch.
-        self._scenes: dict[tuple[str, str], _SceneIndex] = {}
+        self._scenes: dict[tuple[str, str], _HashIndex[tuple[str, Split]]] = {}
+        self._everything: _HashIndex[str] | None = None
 
     def add(
         self,
@@ -234,6 +340,8 @@ class StoreBatch:
         scene: str = "",
         split: Split | None = None,
         joins_scenes: bool = True,
+        relabels: bool = False,
+        guards_test: bool = False,
     ) -> AddOutcome:
         """Add one image, unless its pixels are in the store already.
 
@@ -248,9 +356,12 @@ class StoreBatch:
             split: the publisher's split; None to take it from the scene.
             joins_scenes: whether it takes the scene and split of a near-identical picture of the
                 same label and source.
+            relabels: whether pixels that are there under another label take this one.
+            guards_test: whether to tell of nearly the same pictures, and to refuse what is one of
+                the test split's.
 
         Returns:
-            ADDED with the new row, or DUPLICATE or OTHER_LABEL with the row that was there before.
+            ADDED with the new row, or what else became of it with the row that was there before.
 
         Raises:
             InvalidImage: the bytes are not an acceptable picture.
@@ -259,16 +370,23 @@ class StoreBatch:
         label = normalise_label(label)
         digest = hashlib.sha256(content).hexdigest()
         if existing := self._find(_images.c.digest == digest):
-            return _already_there(existing, label)
+            return self._already_there(existing, label, relabels, guards_test)
         pixels = decode_image(content, limits=self._limits)
         same_pixels = pixel_digest(pixels)
         if existing := self._find(_images.c.pixel_digest == same_pixels):
-            return _already_there(existing, label)
+            return self._already_there(existing, label, relabels, guards_test)
         fingerprint = difference_hash(pixels)
+        near = self._nearly_the_same(fingerprint) if guards_test else None
+        if near and near.split == Split.TEST:
+            return AddOutcome(AddResult.IS_TEST, near, near)
         scene = scene or f"{source}/{digest}"
         split = split or split_of(scene)
         scenes = self._scene_index(source, label) if joins_scenes else None
-        if scenes and split != Split.TEST and (joined := scenes.nearest(fingerprint)):
+        if (
+            scenes
+            and split != Split.TEST
+            and (joined := scenes.nearest(fingerprint, SCENE_DISTANCE_BITS))
+        ):
             scene, split = joined
         image = StoredImage(
             digest=digest,
@@ -290,8 +408,10 @@ class StoreBatch:
         self._write(image, content)
         self._connection.execute(insert(_images), asdict(image))
         if scenes is not None:
-            scenes.append(fingerprint, scene, split)
-        return AddOutcome(AddResult.ADDED, image)
+            scenes.append(fingerprint, (scene, split))
+        if self._everything is not None:
+            self._everything.append(fingerprint, digest)
+        return AddOutcome(AddResult.ADDED, image, near)
 
     def remove_files(self) -> None:
         """Remove the files of a transaction that failed."""
@@ -311,47 +431,62 @@ class StoreBatch:
         os.replace(file.name, path)
         self._written.append(path)
 
-    def _scene_index(self, source: str, label: str) -> "_SceneIndex":
+    def _already_there(
+        self, image: StoredImage, label: str, relabels: bool, guards_test: bool
+    ) -> AddOutcome:
+        if guards_test and image.split == Split.TEST:
+            return AddOutcome(AddResult.IS_TEST, image)
+        if image.label == label:
+            return AddOutcome(AddResult.DUPLICATE, image)
+        if not relabels:
+            return AddOutcome(AddResult.OTHER_LABEL, image)
+        query = update(_images).where(_images.c.digest == image.digest)
+        self._connection.execute(query.values(label=label))
+        return AddOutcome(AddResult.RELABELLED, replace(image, label=label))
+
+    def _nearly_the_same(self, fingerprint: int) -> StoredImage | None:
+        if self._everything is None:
+            rows = self._connection.execute(select(_images.c.difference_hash, _images.c.digest))
+            self._everything = _HashIndex([(int(bits, 16), digest) for bits, digest in rows])
+        digest = self._everything.nearest(fingerprint, NEAR_DISTANCE_BITS)
+        return self._find(_images.c.digest == digest) if digest else None
+
+    def _scene_index(self, source: str, label: str) -> "_HashIndex[tuple[str, Split]]":
         key = (source, label)
         if key not in self._scenes:
             columns = (_images.c.difference_hash, _images.c.scene, _images.c.split)
             rows = self._connection.execute(
                 select(*columns).where(_images.c.source == source, _images.c.label == label)
             )
-            self._scenes[key] = _SceneIndex(
-                [(int(bits, 16), scene, Split(split)) for bits, scene, split in rows]
+            self._scenes[key] = _HashIndex(
+                [(int(bits, 16), (scene, Split(split))) for bits, scene, split in rows]
             )
         return self._scenes[key]
 
 
-class _SceneIndex:
-    """Difference hashes of one source and label, in an array that grows by doubling."""
+class _HashIndex(Generic[T]):
+    """Difference hashes and what belongs to them, in an array that grows by doubling."""
 
-    def __init__(self, rows: Sequence[tuple[int, str, Split]]) -> None:
+    def __init__(self, rows: Sequence[tuple[int, T]]) -> None:
         self._hashes = np.zeros(max(64, len(rows)), dtype=np.uint64)
-        self._scenes: list[tuple[str, Split]] = []
-        for fingerprint, scene, split in rows:
-            self.append(fingerprint, scene, split)
+        self._items: list[T] = []
+        for fingerprint, item in rows:
+            self.append(fingerprint, item)
 
-    def append(self, fingerprint: int, scene: str, split: Split) -> None:
-        if len(self._scenes) == len(self._hashes):
+    def append(self, fingerprint: int, item: T) -> None:
+        if len(self._items) == len(self._hashes):
             self._hashes = np.concatenate([self._hashes, np.zeros_like(self._hashes)])
-        self._hashes[len(self._scenes)] = fingerprint
-        self._scenes.append((scene, split))
+        self._hashes[len(self._items)] = fingerprint
+        self._items.append(item)
 
-    def nearest(self, fingerprint: int) -> tuple[str, Split] | None:
-        """Return the scene of the nearest picture, if it is near enough to be the same scene."""
-        if not self._scenes:
+    def nearest(self, fingerprint: int, within_bits: int) -> T | None:
+        """Return what belongs to the nearest hash, if no more bits differ than that."""
+        if not self._items:
             return None
-        known = self._hashes[: len(self._scenes)]
+        known = self._hashes[: len(self._items)]
         distances = np.bitwise_count(known ^ np.uint64(fingerprint))
         nearest = int(distances.argmin())
-        return self._scenes[nearest] if distances[nearest] <= SCENE_DISTANCE_BITS else None
-
-
-def _already_there(image: StoredImage, label: str) -> AddOutcome:
-    same = image.label == label
-    return AddOutcome(AddResult.DUPLICATE if same else AddResult.OTHER_LABEL, image)
+        return self._items[nearest] if distances[nearest] <= within_bits else None
 
 
 def _stored(row: Any) -> StoredImage:

@@ -139,13 +139,25 @@ table.fc-figures th:first-child { text-align: left; font-weight: 500; }
 #photos .wrap::after { content: "Drop photos or a zip here\\A or tap to choose"; font-size:
   1.05rem; font-weight: 600; white-space: pre-line; line-height: 1.7; text-align: center; }
 #get { position: relative; }
-#get .html-container, #give .html-container, #figures .html-container { padding: 0 !important; }
+#get .html-container, #give .html-container, #figures .html-container, #report .html-container,
+#progress .html-container, #gallery-details .html-container { padding: 0 !important; }
 #give { gap: 10px; }
 .gradio-container button[role=tab] { font-size: 1rem; }
 .gradio-container button[role=tab].selected { color: #047857; }
 .dark .gradio-container button[role=tab].selected { color: #6ee7b7; }
 #examples .label { color: var(--body-text-color); font-weight: 600; }
 #examples .label svg { display: none; }
+.fc-files { list-style: none; margin: 0; padding: 0; max-height: 420px; overflow-y: auto; }
+.fc-file { display: grid; grid-template-columns: 110px minmax(0, 1fr); gap: 2px 12px; padding: 8px
+  0; border-top: 1px solid var(--border-color-primary); align-items: center; }
+.fc-file b { overflow: hidden; text-overflow: ellipsis; white-space: nowrap; font-weight: 600; }
+.fc-file > span:last-child { grid-column: 2; font-size: .88rem; overflow-wrap: anywhere; }
+.fc-file .fc-pill { text-align: center; background: #e7e5e4; color: #44403c; }
+.fc-file-added .fc-pill, .fc-file-relabelled .fc-pill { background: #d1fae5; color: #065f46; }
+.fc-file-other_label .fc-pill { background: #fef3c7; color: #78350f; }
+.fc-file-refused .fc-pill, .fc-file-is_test .fc-pill { background: #fee2e2; color: #991b1b; }
+.fc-warn { color: #b45309; }
+.dark .fc-warn { color: #fcd34d; }
 @media (max-width: 700px) {
   .gradio-container main { padding: 10px 14px !important; }
   .fc-masthead { padding: 4px 2px 0; }

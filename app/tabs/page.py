@@ -5,9 +5,10 @@ from pathlib import Path
 
 import gradio as gr
 
+from app.collection import CollectionService
 from app.service import PredictionService
 from app.settings import Settings
-from app.tabs import predict, status
+from app.tabs import predict, status, upload
 from app.tabs.looks import APPLE
 
 TITLE = "Fruit classifier"
@@ -20,12 +21,16 @@ HEADER = f"""
 
 
 def build_page(
-    service: PredictionService, settings: Settings, examples: Sequence[Path]
+    service: PredictionService,
+    collection: CollectionService | None,
+    settings: Settings,
+    examples: Sequence[Path],
 ) -> gr.Blocks:
     """Return the page, not yet mounted.
 
     Args:
-        service: what the tabs call.
+        service: what the tabs call to predict.
+        collection: what they call to collect photos; None where that is off.
         settings: limits of uploads.
         examples: pictures to try.
     """
@@ -36,7 +41,9 @@ def build_page(
         with gr.Tabs():
             with gr.Tab("Predict", id="predict") as predict_tab:
                 predict.build_tab(service, settings, examples)
+            with gr.Tab("Upload", id="upload") as upload_tab:
+                upload.build_tab(collection, settings, upload_tab)
             with gr.Tab("Status", id="status") as status_tab:
-                status.build_tab(service, status_tab, [predict_tab])
+                status.build_tab(service, status_tab, [predict_tab, upload_tab])
     page.queue(default_concurrency_limit=None, max_size=settings.max_pending)
     return page

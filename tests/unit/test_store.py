@@ -145,3 +145,92 @@ def test_snapshot_lists_every_image_with_a_path_that_exists(store: DatasetStore)
 
     assert len(snapshot.images) == 3
     assert all((snapshot.root / image.path).is_file() for image in snapshot.images)
+
+
+def test_a_rehearsal_says_the_same_and_keeps_nothing(store: DatasetStore) -> None:
+    details = {"label": "kiwi", "source": "uploads", "original_name": "a.png"}
+    with store.batch(keep=False) as batch:
+        rehearsed = [batch.add(c, **details).result for c in (picture(1), picture(1), picture(2))]
+
+    assert rehearsed == [AddResult.ADDED, AddResult.DUPLICATE, AddResult.ADDED]
+    assert store.images() == []
+    assert [p for p in store.images_dir.rglob("*") if p.is_file()] == []
+    assert add(store, picture(1)) is AddResult.ADDED
+
+
+def test_a_test_image_is_refused_under_any_name_quality_or_label(store: DatasetStore) -> None:
+    add(store, picture(1, "PNG"), split=Split.TEST)
+    details = {"source": "uploads", "original_name": "mine.jpg", "guards_test": True}
+
+    same = store.add(picture(1, "BMP"), label="lime", relabels=True, **details)
+    saved_again = store.add(picture(1, "JPEG", quality=80), label="kiwi", **details)
+
+    assert same.result is saved_again.result is AddResult.IS_TEST
+    assert [i.label for i in store.images()] == ["kiwi"]
+
+
+def test_nearly_the_same_picture_is_added_and_told_of(store: DatasetStore) -> None:
+    first = store.add(
+        picture(1, "PNG"), label="kiwi", source="uploads", original_name="1.png", split=Split.TRAIN
+    )
+
+    again = store.add(
+        picture(1, "JPEG", quality=80),
+        label="kiwi", source="uploads", original_name="2.jpg", guards_test=True,
+    )  # fmt: skip
+
+    assert again.result is AddResult.ADDED
+    assert again.near == first.image
+    assert (again.image.scene, again.image.split) == (first.image.scene, Split.TRAIN)
+
+
+def test_relabels_what_is_there_under_another_label_only_where_asked(store: DatasetStore) -> None:
+    add(store, picture(1), "none of these")
+
+    assert add(store, picture(1), "kiwi") is AddResult.OTHER_LABEL
+    assert add(store, picture(1), "kiwi", relabels=True) is AddResult.RELABELLED
+    assert [i.label for i in store.images()] == ["kiwi"]
+
+
+def test_removed_images_come_back_as_they_were(store: DatasetStore) -> None:
+    for seed in (1, 2):
+        add(store, picture(seed))
+    before = store.images()
+
+    assert store.remove([before[0].digest]) == 1
+    assert store.images() == before[1:]
+    assert store.removed() == before[:1]
+    assert store.restore([before[0].digest]) == 1
+    assert store.images() == before
+    assert store.read(before[0])
+    assert store.removed() == []
+
+
+def test_restoring_what_was_added_again_keeps_one(store: DatasetStore) -> None:
+    add(store, picture(1))
+    digest = store.images()[0].digest
+    store.remove([digest])
+    add(store, picture(1), "lime")
+
+    assert store.restore([digest]) == 0
+    assert [i.label for i in store.images()] == ["lime"]
+
+
+def test_relabel_counts_what_changed(store: DatasetStore) -> None:
+    add(store, picture(1), "kiwi")
+    add(store, picture(2), "lime")
+
+    assert store.relabel([i.digest for i in store.images()], " Lime ") == 1
+    assert {i.label for i in store.images()} == {"lime"}
+
+
+def test_a_page_of_images_and_how_many_there_are(store: DatasetStore) -> None:
+    for seed in range(5):
+        add(store, picture(seed), "kiwi" if seed else "lime")
+
+    first, count = store.page(label="kiwi", source=None, limit=3)
+    second, _ = store.page(label="kiwi", source=None, limit=3, offset=3)
+
+    assert count == 4
+    assert len(first) == 3
+    assert len({i.digest for i in first + second}) == 4

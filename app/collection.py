@@ -1,0 +1,275 @@
+"""Collecting photos: what becomes of each uploaded file, and what the store holds.
+
+The flow is upload, validate, dedupe, report, store. A rehearsal gives the same report and keeps
+nothing, so a person sees what will happen before it does.
+"""
+
+import threading
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+from typing import Any, Final
+
+from app.errors import BadRequest
+from app.results import ImageFile, Prediction, Refusal
+from app.service import PredictionService
+from data.errors import DataError
+from data.labels import BASE_LABELS, NONE_OF_THESE, normalise_label
+from data.splits import Split
+from data.store import AddOutcome, AddResult, DatasetStore, StoredImage
+
+SOURCE: Final = "uploads"
+# A photo that the model calls something else with at least this probability is worth a second look.
+FIRM: Final = 0.90
+# What a class should have before a retraining: enough to learn from, and some to be judged by.
+ENOUGH: Final = {Split.TRAIN: 15, Split.VALIDATION: 2, Split.TEST: 3}
+
+
+@dataclass(frozen=True, slots=True)
+class UploadedFile:
+    """What became of one uploaded file.
+
+    Attributes:
+        name: as it was uploaded.
+        status: a value of ``AddResult``, or ``refused``.
+        message: what that means, in a sentence.
+        label: the class that it was offered for; empty where that was not clear.
+        existing: the image of the store that it equals or nearly equals, None without one.
+        warning: why a person may want to look again; empty without a reason.
+    """
+
+    name: str
+    status: str
+    message: str
+    label: str
+    existing: StoredImage | None = None
+    warning: str = ""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the entry of the report, ready for JSON."""
+        existing = self.existing
+        return {
+            "name": self.name,
+            "status": self.status,
+            "message": self.message,
+            "class_name": self.label,
+            "existing": None
+            if existing is None
+            else {
+                "digest": existing.digest,
+                "class_name": existing.label,
+                "source": existing.source,
+                "split": str(existing.split),
+                "name": existing.original_name,
+            },
+            "warning": self.warning or None,
+        }
+
+
+@dataclass(frozen=True)
+class UploadReport:
+    """What became of an upload, or would.
+
+    Attributes:
+        kept: whether the store was changed; False for a rehearsal.
+        files: in the order of the upload.
+    """
+
+    kept: bool
+    files: tuple[UploadedFile, ...]
+    counts: Counter[str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "counts", Counter(file.status for file in self.files))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the report as the REST route and the Gradio API give it."""
+        return {
+            "kept": self.kept,
+            "counts": dict(sorted(self.counts.items())),
+            "files": [file.to_dict() for file in self.files],
+        }
+
+
+class CollectionService:
+    """The labelled photos: adding, looking, relabelling, removing.
+
+    Args:
+        store: the only owner of the images.
+        service: asked for a second opinion on each new photo.
+    """
+
+    def __init__(self, store: DatasetStore, service: PredictionService) -> None:
+        self._store = store
+        self._service = service
+        self._writing = threading.Lock()  # a rehearsal and an upload must not see each other
+
+    def upload(
+        self,
+        files: Sequence[ImageFile | Refusal],
+        class_name: str | None,
+        *,
+        keep: bool = True,
+        relabel: bool = False,
+    ) -> UploadReport:
+        """Add photos to a class, and return what became of each.
+
+        Where anything unforeseen fails, nothing of the upload stays.
+
+        Args:
+            files: photos with their names; what was already refused stays in its place.
+            class_name: the class of all of them; None or empty for the folder each one lies in.
+            keep: False to only rehearse.
+            relabel: whether photos that are in the store under another class take this one.
+
+        Raises:
+            InvalidLabel: the class name breaks the rules.
+            BadRequest: there is no file.
+        """
+        if not files:
+            raise BadRequest("No photo was sent. Choose some, or a zip of them.")
+        label = normalise_label(class_name) if class_name and class_name.strip() else None
+        opinions = [
+            self._service.opinion(file.content) if isinstance(file, ImageFile) else None
+            for file in files
+        ]
+        with self._writing, self._store.batch(keep=keep) as batch:
+            report = []
+            for file, opinion in zip(files, opinions, strict=True):
+                if isinstance(file, Refusal):
+                    report.append(_refused(file.name, file.error["message"], label or ""))
+                    continue
+                try:
+                    own = label or _folder_label(file.name)
+                    outcome = batch.add(
+                        file.content,
+                        label=own,
+                        source=SOURCE,
+                        original_name=file.name,
+                        relabels=relabel,
+                        guards_test=True,
+                    )
+                except (DataError, BadRequest) as error:
+                    report.append(_refused(file.name, str(error), label or ""))
+                else:
+                    report.append(_described(file.name, own, outcome, opinion))
+        return UploadReport(keep, tuple(report))
+
+    def classes(self) -> list[str]:
+        """Return every class name: of the base set, of the served model and of the store."""
+        served = self._service.health()["version"]
+        known = set(self._service.served.manifest.classes) if served else set()
+        stored = {label for _, label, _ in self._store.counts()}
+        return [*sorted((set(BASE_LABELS) | known | stored) - {NONE_OF_THESE}), NONE_OF_THESE]
+
+    def sources(self) -> list[str]:
+        """Return the sources that the store has images of."""
+        return sorted({source for source, _, _ in self._store.counts()})
+
+    def progress(self) -> list[dict[str, Any]]:
+        """Return, by class, how many photos play each part and what is missing for a retraining."""
+        counts: dict[str, Counter[Split]] = {}
+        for (_, label, split), count in self._store.counts().items():
+            counts.setdefault(label, Counter())[split] += count
+        return [
+            {
+                "class_name": label,
+                "photos": sum(by_split.values()),
+                **{str(split): by_split[split] for split in Split},
+                "missing": sum(max(0, need - by_split[s]) for s, need in ENOUGH.items()),
+            }
+            for label, by_split in sorted(counts.items())
+        ]
+
+    def images(
+        self, *, label: str | None, source: str | None, limit: int, offset: int = 0
+    ) -> tuple[list[StoredImage], int]:
+        """Return some images of a class and source, the newest first, and how many there are."""
+        return self._store.page(label=label, source=source, limit=limit, offset=offset)
+
+    def removed(self, limit: int) -> list[StoredImage]:
+        """Return the images that were taken out, the latest first."""
+        return self._store.removed(limit)
+
+    def read(self, image: StoredImage) -> bytes:
+        """Return an image's file."""
+        return self._store.read(image)
+
+    def relabel(self, digests: Sequence[str], class_name: str) -> int:
+        """Give images another class, and return how many had a different one."""
+        with self._writing:
+            return self._store.relabel(digests, class_name)
+
+    def remove(self, digests: Sequence[str]) -> int:
+        """Take images out, and return how many; ``restore`` puts them back."""
+        with self._writing:
+            return self._store.remove(digests)
+
+    def restore(self, digests: Sequence[str]) -> int:
+        """Put images back, and return how many."""
+        with self._writing:
+            return self._store.restore(digests)
+
+    def close(self) -> None:
+        """Close the store."""
+        self._store.close()
+
+
+def _folder_label(name: str) -> str:
+    parent = PurePosixPath(name).parent.name
+    if not parent:
+        raise BadRequest(
+            "It lies in no folder that names its class. Choose a class, or put the photos into one "
+            "folder per class."
+        )
+    return normalise_label(parent)
+
+
+def _refused(name: str, message: str, label: str) -> UploadedFile:
+    return UploadedFile(name, "refused", message, label)
+
+
+def _described(
+    name: str, label: str, outcome: AddOutcome, opinion: Prediction | None
+) -> UploadedFile:
+    there = outcome.near or (None if outcome.result is AddResult.ADDED else outcome.image)
+    where = f"{outcome.image.original_name} ({_shown(outcome.image.label)})"
+    message = {
+        AddResult.ADDED: f"New; it will {_PART[outcome.image.split]}.",
+        AddResult.DUPLICATE: f"Already here as {where}.",
+        AddResult.OTHER_LABEL: f"Already here as {where}; relabel it to use it for "
+        f"{_shown(label)}.",
+        AddResult.RELABELLED: f"Was here under another class, and is {_shown(label)} now.",
+        AddResult.IS_TEST: f"It is one of the test images, {where}, by which models are judged; "
+        "it is not learned from.",
+    }[outcome.result]
+    warnings = []
+    if outcome.near and outcome.result is AddResult.ADDED:
+        near = outcome.near
+        warnings.append(f"Nearly the same as {near.original_name} ({_shown(near.label)}).")
+    used = outcome.result in (AddResult.ADDED, AddResult.RELABELLED)
+    if used and opinion and _disagrees(opinion, label):
+        warnings.append(
+            f"The model is {opinion.probability:.0%} sure that this is {_shown(opinion.label)}."
+        )
+    return UploadedFile(name, str(outcome.result), message, label, there, " ".join(warnings))
+
+
+_PART: Final = {
+    Split.TRAIN: "be learned from",
+    Split.VALIDATION: "help to calibrate",
+    Split.TEST: "judge the models",
+}
+
+
+def _disagrees(opinion: Prediction, label: str) -> bool:
+    """Return whether the model firmly says something else.
+
+    None-of-these is no objection to a class that it does not know yet.
+    """
+    return opinion.label not in (label, NONE_OF_THESE) and opinion.probability >= FIRM
+
+
+def _shown(label: str) -> str:
+    return label.replace("_", " ")

@@ -1,0 +1,311 @@
+"""The Upload tab: photos into classes, and the store to look through; the API to do the same."""
+
+import tempfile
+import zipfile
+from collections.abc import Sequence
+from html import escape
+from pathlib import Path
+from typing import Any, Final
+
+import gradio as gr
+
+from app.collection import CollectionService, UploadReport
+from app.errors import BadRequest, gradio_error
+from app.results import new_request_id
+from app.settings import Settings
+from app.tabs.cards import pretty
+from app.tabs.thumbnails import SMALL_PX, thumbnail_uri
+from app.uploads import read_images
+from data.images import load_model_input
+from data.store import StoredImage
+
+PAGE_LENGTH: Final = 48
+_GALLERY_PX: Final = 160
+_ANY: Final = "any"
+_STATUS_WORDS: Final = {
+    "added": "New",
+    "duplicate": "Already here",
+    "other_label": "Another class",
+    "relabelled": "Relabelled",
+    "is_test": "Test image",
+    "refused": "Refused",
+}
+_HINT: Final = (
+    '<p class="fc-hint">Choose a class or type a new one (letters, digits, spaces; any language), '
+    "then drop photos or a zip. Leave the class empty for a zip with one folder per class. You "
+    "see what will happen to each photo before anything is kept.</p>"
+)
+_OFF: Final = (
+    '<section class="fc-card"><h2>Uploading is off here</h2><p>This server can be reached from '
+    "other machines, and nobody is told apart yet. Run it on your own machine (address 127.0.0.1) "
+    "to collect photos.</p></section>"
+)
+
+
+def build_tab(collection: CollectionService | None, settings: Settings, tab: gr.Tab) -> None:
+    """Lay out the tab inside the surrounding Blocks.
+
+    Args:
+        collection: what is added to and shown; None where uploading is off.
+        settings: limits of uploads.
+        tab: this tab; it is filled when it is opened.
+    """
+    if collection is None:
+        gr.HTML(_OFF)
+        return
+    _build_adding(collection, settings, tab)
+    _build_gallery(collection, settings, tab)
+
+
+def _build_adding(collection: CollectionService, settings: Settings, tab: gr.Tab) -> None:
+    def check(paths: list[str] | None, name: str | None, relabel: bool) -> tuple[str, Any]:
+        if not paths:
+            return "", gr.Button(interactive=False, value="Add")
+        report = upload(paths, name, keep=False, relabel=relabel)
+        usable = report.counts["added"] + report.counts["relabelled"]
+        words = f"Add {usable} photo{'s' if usable != 1 else ''}" if usable else "Nothing to add"
+        return report_html(report), gr.Button(interactive=usable > 0, value=words)
+
+    def add(
+        paths: list[str] | None, name: str | None, relabel: bool
+    ) -> tuple[str, Any, None, str, Any]:
+        if not paths:
+            raise gr.Error("Choose some photos first.", print_exception=False)
+        report = upload(paths, name, keep=True, relabel=relabel)
+        return (
+            report_html(report),
+            gr.Button(interactive=False, value="Add"),
+            None,
+            progress_html(collection.progress()),
+            gr.Dropdown(choices=_choices(collection)),
+        )
+
+    def upload(
+        paths: Sequence[str], name: str | None, *, keep: bool, relabel: bool
+    ) -> UploadReport:
+        request_id = new_request_id()
+        try:
+            files = read_images([Path(path) for path in paths], settings, request_id)
+            return collection.upload(files, name, keep=keep, relabel=relabel)
+        except Exception as error:
+            raise gradio_error(error, request_id) from error
+
+    def upload_retrain_data(
+        class_name: str, files: list[str] | None, relabel: bool = False, dry_run: bool = False
+    ) -> dict[str, Any]:
+        """Add photos, or a zip of them, to a class; as POST /api/upload_retrain_data."""
+        if not files:
+            error = BadRequest("No photo was sent. Pass [handle_file('photo.jpg')].")
+            raise gradio_error(error, new_request_id())
+        return upload(files, class_name, keep=not dry_run, relabel=relabel).to_dict()
+
+    with gr.Row():
+        with gr.Column(scale=5, min_width=320):
+            gr.HTML(_HINT)
+            name = gr.Dropdown(
+                choices=_choices(collection), value=None, allow_custom_value=True, label="Class",
+                info="One of the list, or a new name.", elem_id="class-name",
+            )  # fmt: skip
+            photos = gr.File(
+                file_count="multiple", type="filepath", label="Photos or a zip of photos",
+                height=170, elem_id="new-photos",
+            )  # fmt: skip
+            relabel = gr.Checkbox(
+                label="Relabel photos that are here under another class", elem_id="relabel"
+            )
+            button = gr.Button("Add", variant="primary", interactive=False, elem_id="add")
+        with gr.Column(scale=6, min_width=320):
+            report = gr.HTML(elem_id="report")
+            progress = gr.HTML(elem_id="progress")
+    quiet: dict[str, Any] = {"api_visibility": "private", "show_progress_on": report}
+    chosen = [photos, name, relabel]
+    for event in (photos.upload, photos.clear, photos.delete, name.change, relabel.change):
+        event(check, chosen, [report, button], **quiet)
+    button.click(add, chosen, [report, button, photos, progress, name], **quiet)
+    tab.select(
+        lambda: (progress_html(collection.progress()), gr.Dropdown(choices=_choices(collection))),
+        None, [progress, name], api_visibility="private", show_progress="hidden",
+    )  # fmt: skip
+
+    gr.Button(visible=False).click(
+        upload_retrain_data,
+        [
+            gr.Textbox(label="class_name", visible=False),
+            gr.File(label="files", file_count="multiple", type="filepath", visible=False),
+            gr.Checkbox(label="relabel", visible=False),
+            gr.Checkbox(label="dry_run", visible=False),
+        ],
+        gr.JSON(label="report", visible=False),
+        api_name="upload_retrain_data",
+    )
+
+
+def _build_gallery(collection: CollectionService, settings: Settings, tab: gr.Tab) -> None:
+    def show(
+        name: str, source: str, page: int
+    ) -> tuple[Any, list[StoredImage], str, Any, list[int]]:
+        found, count = collection.images(
+            label=None if name == _ANY else name,
+            source=None if source == _ANY else source,
+            limit=PAGE_LENGTH,
+            offset=PAGE_LENGTH * (int(page) - 1),
+        )
+        pages = max(1, -(-count // PAGE_LENGTH))
+        shown = gr.Gallery(
+            [(load_model_input(collection.read(i), _GALLERY_PX), pretty(i.label)) for i in found],
+            selected_index=None,
+        )
+        words = f"{count:,} photos" if count else "No photo here yet. Add some above."
+        return shown, found, words, gr.Number(maximum=pages, label=f"Page of {pages}"), []
+
+    def choose(event: gr.SelectData, found: list[StoredImage]) -> tuple[str, list[str]]:
+        image = found[event.index]
+        return _details(image, collection.read(image), settings), [image.digest]
+
+    def remove(digests: list[str]) -> tuple[str, list[str]]:
+        _require(digests)
+        collection.remove(digests)
+        return '<p class="fc-notice">Removed. Undo puts it back.</p>', digests
+
+    def relabel(digests: list[str], name: str | None) -> str:
+        _require(digests)
+        request_id = new_request_id()
+        try:
+            collection.relabel(digests, name or "")
+        except Exception as error:
+            raise gradio_error(error, request_id) from error
+        return f'<p class="fc-notice">It is {escape(pretty(name or "").lower())} now.</p>'
+
+    def undo(digests: list[str]) -> tuple[str, list[str]]:
+        back = collection.restore(digests or [i.digest for i in collection.removed(1)])
+        words = "It is back." if back else "There is nothing to put back."
+        return f'<p class="fc-notice">{words}</p>', []
+
+    def download(name: str, source: str) -> str:
+        return str(_as_zip(collection, name, source, settings.state_dir / "gradio"))
+
+    with gr.Accordion("Look through the photos", open=False, elem_id="gallery-box") as box:
+        with gr.Row():
+            name = gr.Dropdown([_ANY], value=_ANY, label="Class", elem_id="gallery-class")
+            source = gr.Dropdown([_ANY], value=_ANY, label="Source", elem_id="gallery-source")
+            page = gr.Number(1, minimum=1, precision=0, label="Page", elem_id="gallery-page")
+        count = gr.Markdown(elem_id="gallery-count")
+        gallery = gr.Gallery(
+            columns=8, height="auto", object_fit="cover", allow_preview=False, show_label=False,
+            buttons=[], elem_id="gallery",
+        )  # fmt: skip
+        details = gr.HTML(elem_id="gallery-details")
+        with gr.Row():
+            to = gr.Dropdown(choices=[], allow_custom_value=True, label="Move to class")
+            relabel_button = gr.Button("Relabel", elem_id="gallery-relabel")
+            remove_button = gr.Button("Remove", variant="stop", elem_id="gallery-remove")
+            undo_button = gr.Button("Undo remove", elem_id="gallery-undo")
+            download_button = gr.DownloadButton("Download as zip", elem_id="gallery-download")
+    found, chosen, removed = gr.State([]), gr.State([]), gr.State([])
+    quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
+    filters, shown = [name, source, page], [gallery, found, count, page, chosen]
+
+    def choices() -> tuple[Any, Any, Any]:
+        classes = collection.classes()
+        return (
+            gr.Dropdown(choices=[_ANY, *classes]),
+            gr.Dropdown(choices=[_ANY, *collection.sources()]),
+            gr.Dropdown(choices=classes),
+        )
+
+    gr.on([tab.select, box.expand], choices, None, [name, source, to], **quiet).then(
+        show, filters, shown, **quiet
+    )
+    gr.on([name.change, source.change, page.submit, page.change], show, filters, shown, **quiet)
+    gallery.select(choose, [found], [details, chosen], **quiet)
+    remove_button.click(remove, chosen, [details, removed], **quiet).then(
+        show, filters, shown, **quiet
+    )
+    relabel_button.click(relabel, [chosen, to], details, **quiet).then(
+        show, filters, shown, **quiet
+    )
+    undo_button.click(undo, removed, [details, removed], **quiet).then(
+        show, filters, shown, **quiet
+    )
+    download_button.click(download, [name, source], download_button, **quiet)
+
+
+def report_html(report: UploadReport) -> str:
+    """Return what became of each file, or would, as HTML."""
+    head = "Kept" if report.kept else "What will happen"
+    summary = ", ".join(
+        f"{count} {_STATUS_WORDS[status].lower()}" for status, count in report.counts.items()
+    )
+    rows = "".join(
+        f'<li class="fc-file fc-file-{escape(file.status)}">'
+        f'<span class="fc-pill">{_STATUS_WORDS[file.status]}</span>'
+        f"<b>{escape(file.name)}</b><span>{escape(file.message)}"
+        + (f' <em class="fc-warn">{escape(file.warning)}</em>' if file.warning else "")
+        + "</span></li>"
+        for file in report.files
+    )
+    return (
+        f'<section class="fc-card"><h3>{head} <small>{summary}</small></h3>'
+        f'<ul class="fc-files">{rows}</ul></section>'
+    )
+
+
+def progress_html(progress: Sequence[dict[str, Any]]) -> str:
+    """Return the photos of each class against what a retraining needs, as HTML."""
+    if not progress:
+        return (
+            '<section class="fc-card fc-empty"><h2>No photos yet</h2><p>Add some here, or import '
+            "the public sets: python -m data fetch grocery.</p></section>"
+        )
+    rows = "".join(
+        f"<tr><th>{escape(pretty(row['class_name']))}</th><td>{row['photos']:,}</td>"
+        f"<td>{row['train']:,}</td><td>{row['validation']:,}</td><td>{row['test']:,}</td>"
+        f"<td>{'enough' if not row['missing'] else _more(row['missing'])}</td></tr>"
+        for row in progress
+    )
+    return (
+        '<section class="fc-card"><h3>Photos by class</h3><div class="fc-scroll">'
+        '<table class="fc-figures"><thead><tr><th>class</th><th>photos</th><th>learn</th>'
+        f"<th>calibrate</th><th>judge</th><th>for a retrain</th></tr></thead><tbody>{rows}"
+        "</tbody></table></div></section>"
+    )
+
+
+def _more(missing: int) -> str:
+    # A photo's part follows from its digest, so how many it takes can only be estimated.
+    return f"about {int(missing / 0.75) + 1} more"
+
+
+def _choices(collection: CollectionService) -> list[tuple[str, str]]:
+    return [(pretty(label), label) for label in collection.classes()]
+
+
+def _details(image: StoredImage, content: bytes, settings: Settings) -> str:
+    photo = thumbnail_uri(content, SMALL_PX * 3, settings.image_limits)
+    return (
+        '<section class="fc-card fc-answer-head">'
+        f'<img class="fc-photo" src="{photo}" alt=""><div><h3>{escape(pretty(image.label))}</h3>'
+        f"<p>{escape(image.original_name)}<br>{escape(image.source)}, {image.split}, "
+        f"{image.width_px} x {image.height_px} px, {image.added_at[:10]}<br>"
+        f"{escape(image.licence or 'no licence stated')}</p></div></section>"
+    )
+
+
+def _require(digests: Sequence[str]) -> None:
+    if not digests:
+        raise gr.Error("Choose a photo first: tap it.", print_exception=False)
+
+
+def _as_zip(collection: CollectionService, name: str, source: str, folder: Path) -> Path:
+    """Return a zip of the images, one folder per class, in a folder that Gradio serves."""
+    images, _ = collection.images(
+        label=None if name == _ANY else name,
+        source=None if source == _ANY else source,
+        limit=100_000,
+    )
+    path = Path(tempfile.mkdtemp(dir=folder)) / "photos.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        for image in images:
+            archive.writestr(f"{image.label}/{image.digest[:16]}{image.suffix}",
+                             collection.read(image))  # fmt: skip
+    return path

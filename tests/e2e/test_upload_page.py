@@ -1,0 +1,97 @@
+"""Collecting photos on the page: rehearsed, added, looked through, removed and put back."""
+
+import io
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from gradio_client import Client, handle_file
+
+from data.drawings import draw_fruit
+from tests.e2e.conftest import Server, running_server
+from tests.e2e.test_page import CHROMIUM, FLAGS, sync_api
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(not CHROMIUM.exists(), reason=f"needs {CHROMIUM}"),
+]
+
+
+@pytest.fixture
+def own_server(tmp_path: Path) -> Iterator[Server]:
+    """A server with a store of its own and the shipped baseline."""
+    with running_server(tmp_path / "state", tmp_path / "stderr.log") as server:
+        yield server
+
+
+@pytest.fixture(params=[1280, 390], ids=["wide", "phone"])
+def page(own_server: Server, request: pytest.FixtureRequest) -> Iterator["sync_api.Page"]:
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=FLAGS)
+        page = browser.new_page(viewport={"width": request.param, "height": 844})
+        page.set_default_timeout(30_000)
+        page.goto(own_server.url)
+        page.get_by_role("tab", name="Upload").click()
+        page.wait_for_selector("#new-photos input[type=file]", state="attached")
+        yield page
+        browser.close()
+
+
+def test_a_new_class_is_rehearsed_added_browsed_removed_and_restored(
+    page: "sync_api.Page", own_server: Server, tmp_path: Path
+) -> None:
+    page.wait_for_selector("text=No photos yet")
+    for seed in range(3):
+        draw_fruit("mango", 120, seed).save(tmp_path / f"{seed}.png")
+    (tmp_path / "notes.png").write_bytes(b"no picture")
+    page.fill("#class-name input", "Dragon fruit")
+    page.keyboard.press("Enter")
+
+    page.set_input_files("#new-photos input[type=file]", sorted(tmp_path.glob("*.png")))
+    page.wait_for_selector(".fc-file-added >> nth=2")
+
+    assert "What will happen" in page.inner_text("#report")
+    assert "not a picture" in page.inner_text(".fc-file-refused")
+    assert httpx.get(f"{own_server.url}/api/classes").json() == []
+
+    page.get_by_role("button", name="Add 3 photos").click()
+    page.wait_for_selector("text=Kept")
+    (row,) = httpx.get(f"{own_server.url}/api/classes").json()
+    assert (row["class_name"], row["photos"]) == ("dragon fruit", 3)
+    page.wait_for_selector("#progress >> text=Dragon fruit")
+    overflow = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+    assert page.evaluate(overflow) == 0
+
+    page.get_by_role("button", name="Look through the photos").click()
+    page.wait_for_selector("#gallery img")
+    assert page.locator("#gallery img").count() == 3
+    page.locator("#gallery img").first.click()
+    page.wait_for_selector("#gallery-details img")
+    page.click("#gallery-remove")
+    page.wait_for_selector("text=2 photos")
+    page.click("#gallery-undo")
+    page.wait_for_selector("#gallery-count >> text=3 photos")
+
+
+def test_the_gradio_client_uploads_as_rest_does(own_server: Server, tmp_path: Path) -> None:
+    buffer = io.BytesIO()
+    draw_fruit("mango", 120, 5).save(buffer, "PNG")
+    (tmp_path / "m.png").write_bytes(buffer.getvalue())
+    client = Client(own_server.url, verbose=False)
+
+    rehearsed = client.predict(
+        "kiwi", [handle_file(tmp_path / "m.png")], dry_run=True, api_name="/upload_retrain_data"
+    )
+    kept = client.predict(
+        "kiwi", [handle_file(tmp_path / "m.png")], api_name="/upload_retrain_data"
+    )
+    rest = httpx.post(
+        f"{own_server.url}/api/upload_retrain_data",
+        data={"class_name": "kiwi"},
+        files={"file": ("m.png", buffer.getvalue())},
+    ).json()
+
+    assert (rehearsed["kept"], rehearsed["counts"]) == (False, {"added": 1})
+    assert (kept["kept"], kept["counts"]) == (True, {"added": 1})
+    assert rest["counts"] == {"duplicate": 1}

@@ -1,0 +1,255 @@
+"""Uploading over real files: what becomes of each, by the service and over REST."""
+
+import io
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
+
+from app.collection import CollectionService
+from app.errors import BadRequest
+from app.rest import build_router
+from app.results import ImageFile, Refusal
+from app.service import PredictionService
+from app.settings import Settings
+from data.drawings import draw_fruit
+from data.errors import InvalidLabel
+from data.splits import Split
+from data.store import DatasetStore
+from models.registry import ModelRegistry, ModelVersion
+
+SETTINGS = Settings(max_files=30)
+
+
+@pytest.fixture
+def service(registry: ModelRegistry, version: ModelVersion) -> Iterator[PredictionService]:
+    service = PredictionService(registry)
+    service.load()
+    yield service
+    service.close()
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> DatasetStore:
+    return DatasetStore(tmp_path / "store")
+
+
+@pytest.fixture
+def collection(store: DatasetStore, service: PredictionService) -> CollectionService:
+    return CollectionService(store, service)
+
+
+@pytest.fixture
+def client(service: PredictionService, collection: CollectionService) -> TestClient:
+    app = FastAPI()
+    app.include_router(build_router(service, SETTINGS, collection))
+    return TestClient(app)
+
+
+def drawn(label: str, seed: int = 0, format: str = "PNG") -> bytes:
+    buffer = io.BytesIO()
+    draw_fruit(label, 120, seed).save(buffer, format)
+    return buffer.getvalue()
+
+
+def zipped(members: dict[str, bytes]) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    return buffer.getvalue()
+
+
+def statuses(report: dict[str, object]) -> dict[str, str]:
+    files = report["files"]
+    assert isinstance(files, list)
+    return {file["name"]: file["status"] for file in files}
+
+
+def test_each_file_gets_its_own_verdict(collection: CollectionService, store: DatasetStore) -> None:
+    store.add(drawn("banana", 1), label="banana", source="fruits-360", original_name="t.png",
+              split=Split.TEST)  # fmt: skip
+    store.add(drawn("mango", 1), label="none of these", source="grocery", original_name="n.png")
+    files = [
+        ImageFile("new.png", drawn("banana", 2)),
+        ImageFile("twice.png", drawn("banana", 2)),
+        ImageFile("test.png", drawn("banana", 1)),
+        ImageFile("other.png", drawn("mango", 1)),
+        ImageFile("broken.jpg", b"no picture"),
+        Refusal("part.zip", {"message": "Too large.", "type": "PayloadTooLarge"}),
+    ]
+
+    report = collection.upload(files, " Banana ").to_dict()
+
+    assert statuses(report) == {
+        "new.png": "added",
+        "twice.png": "duplicate",
+        "test.png": "is_test",
+        "other.png": "other_label",
+        "broken.jpg": "refused",
+        "part.zip": "refused",
+    }
+    assert report["counts"] == {
+        "added": 1, "duplicate": 1, "is_test": 1, "other_label": 1, "refused": 2,
+    }  # fmt: skip
+    assert {i.label for i in store.images(source="uploads")} == {"banana"}
+
+
+def test_a_rehearsal_reports_the_same_and_keeps_nothing(
+    collection: CollectionService, store: DatasetStore
+) -> None:
+    files = [ImageFile("a.png", drawn("banana", 2)), ImageFile("b.png", drawn("banana", 2))]
+
+    rehearsed = collection.upload(files, "banana", keep=False)
+
+    assert store.images() == []
+    assert rehearsed.files == collection.upload(files, "banana").files
+
+
+def test_the_model_objects_to_a_photo_of_something_else(collection: CollectionService) -> None:
+    files = [ImageFile("a.png", drawn("banana", 2)), ImageFile("b.png", drawn("orange", 2))]
+
+    right, wrong = collection.upload(files, "banana").files
+
+    assert right.warning == ""
+    assert "sure that this is orange" in wrong.warning
+    assert wrong.status == "added"  # a person decides
+
+
+def test_an_opinion_is_not_counted_as_a_prediction(
+    collection: CollectionService, service: PredictionService
+) -> None:
+    collection.upload([ImageFile("a.png", drawn("banana", 2))], "banana")
+
+    assert service.status()["predictions"]["total"] == 0
+
+
+def test_relabelling_in_the_same_step(collection: CollectionService, store: DatasetStore) -> None:
+    store.add(drawn("mango", 1), label="none of these", source="grocery", original_name="n.png",
+              split=Split.TRAIN)  # fmt: skip
+
+    report = collection.upload([ImageFile("m.png", drawn("mango", 1))], "mango", relabel=True)
+
+    assert [file.status for file in report.files] == ["relabelled"]
+    assert [i.label for i in store.images()] == ["mango"]
+
+
+def test_what_fails_unforeseen_leaves_nothing(
+    collection: CollectionService, store: DatasetStore
+) -> None:
+    files = [ImageFile("a.png", drawn("banana", 2)), None]
+
+    with pytest.raises(AttributeError):
+        collection.upload(files, "banana")  # type: ignore[list-item]
+
+    assert store.images() == []
+    assert [p for p in store.images_dir.rglob("*") if p.is_file()] == []
+
+
+def test_a_class_name_must_keep_the_rules(collection: CollectionService) -> None:
+    with pytest.raises(InvalidLabel, match="holds '.'"):
+        collection.upload([ImageFile("a.png", drawn("banana"))], "../x")
+    with pytest.raises(BadRequest, match="No photo"):
+        collection.upload([], "banana")
+
+
+def test_progress_says_what_a_retraining_still_wants(collection: CollectionService) -> None:
+    collection.upload([ImageFile("a.png", drawn("banana", 2))], "ぶどう")
+
+    (row,) = collection.progress()
+
+    assert (row["class_name"], row["photos"]) == ("ぶどう", 1)
+    assert row["missing"] == 19
+    assert collection.classes()[-2:] == ["ぶどう", "none_of_these"]
+
+
+def test_rest_takes_photos_and_zips_and_gives_the_report(
+    client: TestClient, store: DatasetStore
+) -> None:
+    files = [
+        ("file", ("a.png", drawn("banana", 1))),
+        ("file", ("more.zip", zipped({"x/b.png": drawn("banana", 2), "c.txt": b"text"}))),
+    ]
+
+    body = client.post(
+        "/api/upload_retrain_data", data={"class_name": "banana"}, files=files
+    ).json()
+
+    assert statuses(body) == {"a.png": "added", "x/b.png": "added", "c.txt": "refused"}
+    assert body["kept"] is True
+    assert len(store.images(label="banana")) == 2
+
+
+def test_rest_takes_the_class_from_the_folder_where_none_is_given(
+    client: TestClient, store: DatasetStore
+) -> None:
+    content = zipped({"set/kiwi/1.png": drawn("banana", 1), "loose.png": drawn("mango", 1)})
+
+    body = client.post("/api/upload_retrain_data", files={"file": ("set.zip", content)}).json()
+
+    assert statuses(body) == {"set/kiwi/1.png": "added", "loose.png": "refused"}
+    (loose,) = (file for file in body["files"] if file["name"] == "loose.png")
+    assert "no folder that names its class" in loose["message"]
+    assert [i.label for i in store.images()] == ["kiwi"]
+
+
+def test_rest_rehearses(client: TestClient, store: DatasetStore) -> None:
+    body = client.post(
+        "/api/upload_retrain_data",
+        data={"class_name": "banana", "dry_run": "true"},
+        files={"file": ("a.png", drawn("banana", 1))},
+    ).json()
+
+    assert (body["kept"], statuses(body)) == (False, {"a.png": "added"})
+    assert store.images() == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "words"),
+    [
+        ({"data": {"class_name": "x"}, "files": {"photo": b"x"}}, 400, "no field 'file'"),
+        ({"content": b"x", "headers": {"content-type": "image/png"}}, 415, "class_name"),
+        ({"data": {"class_name": "a/b"}, "files": {"file": b"x"}}, 422, "holds '/'"),
+        ({"data": {"dry_run": "maybe"}, "files": {"file": b"x"}}, 400, "true or false"),
+        ({"files": {"file": b"x", "class_name": b"x"}}, 400, "class_name is a file"),
+    ],
+)
+def test_rest_says_what_is_wrong_with_a_request(
+    client: TestClient, arguments: dict[str, object], status: int, words: str
+) -> None:
+    response = client.post("/api/upload_retrain_data", **arguments)  # type: ignore[arg-type]
+
+    assert response.status_code == status
+    assert words in response.json()["error"]["message"]
+
+
+def test_uploading_is_off_without_a_collection(service: PredictionService) -> None:
+    app = FastAPI()
+    app.include_router(build_router(service, SETTINGS))
+
+    response = TestClient(app).post("/api/upload_retrain_data", files={"file": b"x"})
+
+    assert response.status_code == 403
+    assert "127.0.0.1" in response.json()["error"]["message"]
+
+
+def test_rest_lists_the_classes(client: TestClient) -> None:
+    client.post(
+        "/api/upload_retrain_data",
+        data={"class_name": "kiwi"},
+        files={"file": ("a.png", drawn("banana", 1))},
+    )
+
+    (row,) = client.get("/api/classes").json()
+    assert (row["class_name"], row["photos"]) == ("kiwi", 1)
+
+
+@pytest.mark.parametrize(
+    ("host", "local"),
+    [("127.0.0.1", True), ("localhost", True), ("::1", True), ("0.0.0.0", False), ("x.org", False)],
+)
+def test_only_a_loopback_address_is_local(host: str, local: bool) -> None:
+    assert Settings(host=host).is_local is local
