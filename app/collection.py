@@ -16,6 +16,7 @@ from app.results import ImageFile, Prediction, Refusal
 from app.service import PredictionService
 from data.errors import DataError
 from data.labels import BASE_LABELS, NONE_OF_THESE, normalise_label
+from data.reviews import Review, ReviewQueue
 from data.splits import Split
 from data.store import AddOutcome, AddResult, DatasetStore, StoredImage
 
@@ -98,11 +99,15 @@ class CollectionService:
     Args:
         store: the only owner of the images.
         service: asked for a second opinion on each new photo.
+        reviews: the photos that visitors gave with a right name.
     """
 
-    def __init__(self, store: DatasetStore, service: PredictionService) -> None:
+    def __init__(
+        self, store: DatasetStore, service: PredictionService, reviews: ReviewQueue
+    ) -> None:
         self._store = store
         self._service = service
+        self._reviews = reviews
         self._writing = threading.Lock()  # a rehearsal and an upload must not see each other
 
     def upload(
@@ -155,6 +160,67 @@ class CollectionService:
                 else:
                     report.append(_described(file.name, own, outcome, opinion))
         return UploadReport(keep, tuple(report))
+
+    def suggest(self, file: ImageFile, class_name: str) -> Review:
+        """Keep a visitor's photo, with what it shows, until somebody decides about it.
+
+        Args:
+            file: the photo.
+            class_name: what the visitor says it shows.
+
+        Raises:
+            InvalidImage: it is no image within the limits.
+            InvalidLabel: the class name breaks the rules.
+            QueueFull: as many photos wait as may.
+        """
+        answer = self._service.opinion(file.content)
+        return self._reviews.add(
+            file.content,
+            label=class_name,
+            answered=answer.label if answer else "",
+            probability=answer.probability if answer else 0.0,
+            version=answer.version if answer else "",
+            name=file.name,
+        )
+
+    def reviews(self, limit: int | None = None) -> list[Review]:
+        """Return the photos that wait for a decision, the oldest first."""
+        return self._reviews.pending(limit)
+
+    def read_review(self, review: Review) -> bytes:
+        """Return the file of a photo that waits."""
+        return self._reviews.read(review)
+
+    def accept(self, digests: Sequence[str], class_name: str | None = None) -> UploadReport:
+        """Add waiting photos to the store, and return what became of each.
+
+        All of them leave the queue, also those that were there already or judge the models.
+
+        Args:
+            digests: of the photos.
+            class_name: what they show; None for what each visitor said.
+
+        Raises:
+            InvalidLabel: the class name breaks the rules.
+            BadRequest: none of the photos waits any more.
+        """
+        waiting = self._reviews.get(digests)
+        if not waiting:
+            raise BadRequest("None of these photos waits any more. Choose others.")
+        reports = [
+            self.upload(
+                [ImageFile(review.name, self._reviews.read(review))],
+                class_name or review.label,
+                relabel=True,
+            )
+            for review in waiting
+        ]
+        self._reviews.remove([review.digest for review in waiting])
+        return UploadReport(True, tuple(file for report in reports for file in report.files))
+
+    def discard(self, digests: Sequence[str]) -> int:
+        """Forget waiting photos and their files, and return how many."""
+        return self._reviews.remove(digests)
 
     def classes(self) -> list[str]:
         """Return every class name: of the base set, of the served model and of the store."""
@@ -214,6 +280,7 @@ class CollectionService:
     def close(self) -> None:
         """Close the store."""
         self._store.close()
+        self._reviews.close()
 
 
 def _folder_label(name: str) -> str:

@@ -17,7 +17,8 @@ from app.rest import build_router
 from app.service import PredictionService
 from app.settings import Settings
 from app.workers import WorkerPool
-from data.state import store_dir
+from data.reviews import ReviewQueue
+from data.state import reviews_dir, store_dir
 from data.store import DatasetStore
 from models.registry import open_registry
 
@@ -35,6 +36,16 @@ def create_service(settings: Settings) -> PredictionService:
     return service
 
 
+def create_collection(settings: Settings, service: PredictionService) -> CollectionService:
+    """Return the service that collects photos in the state directory."""
+    limits = settings.image_limits
+    return CollectionService(
+        DatasetStore(store_dir(settings.state_dir), limits),
+        service,
+        ReviewQueue(reviews_dir(settings.state_dir), limits),
+    )
+
+
 def create_app(settings: Settings) -> FastAPI:
     """Return the whole app: REST under ``/api``, its documentation, and the page at ``/``.
 
@@ -42,13 +53,7 @@ def create_app(settings: Settings) -> FastAPI:
     """
     service = create_service(settings)
     # Nobody is told apart yet, so only the person at this machine may change the store.
-    collection = (
-        CollectionService(
-            DatasetStore(store_dir(settings.state_dir), settings.image_limits), service
-        )
-        if settings.is_local
-        else None
-    )
+    collection = create_collection(settings, service) if settings.is_local else None
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -99,7 +104,9 @@ def _mount_page(
         server_name=settings.host,
         server_port=settings.port,
         allowed_paths=[],
-        blocked_paths=[str(Path(settings.state_dir) / name) for name in ("models", "store")],
+        blocked_paths=[
+            str(Path(settings.state_dir) / name) for name in ("models", "store", "reviews")
+        ],
         show_error=True,
         max_file_size=settings.max_request_bytes,
         enable_monitoring=False,

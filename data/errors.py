@@ -7,6 +7,7 @@ DataError
 ├── InvalidLabel      (ValueError)   a class name breaks the rules
 ├── InvalidArchive    (ValueError)   a zip or folder cannot be imported as a whole
 ├── InvalidSnapshot   (ValueError)   a snapshot file is damaged or of another format
+├── QueueFull         (RuntimeError) as many photos wait for review as may
 ├── UnknownSource     (LookupError)  no public source of that name
 └── DownloadFailed    (OSError)      a public source could not be fetched
 """
@@ -38,6 +39,16 @@ class InvalidArchive(DataError, ValueError):
 
 class InvalidSnapshot(DataError, ValueError):
     """A snapshot file is damaged or of another format."""
+
+
+class QueueFull(DataError, RuntimeError):
+    """As many photos wait for review as may."""
+
+    def __init__(self, waiting: int) -> None:
+        super().__init__(
+            f"{waiting:,} photos wait for review, which is as many as may. They are looked through "
+            "on the Upload tab; try again afterwards."
+        )
 
 
 class UnknownSource(DataError, LookupError):

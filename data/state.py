@@ -26,6 +26,11 @@ def downloads_dir(state: Path) -> Path:
     return state / "downloads"
 
 
+def reviews_dir(state: Path) -> Path:
+    """Return the folder of the photos that wait for review within the state."""
+    return state / "reviews"
+
+
 def snapshots_dir(state: Path) -> Path:
     """Return the folder of snapshots within the state."""
     return state / "snapshots"

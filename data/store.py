@@ -19,21 +19,19 @@ import numpy as np
 from sqlalchemy import (
     Column,
     Connection,
-    Engine,
     Integer,
     MetaData,
     String,
     Table,
     UniqueConstraint,
-    create_engine,
     delete,
-    event,
     func,
     insert,
     select,
     update,
 )
 
+from data.database import open_database
 from data.images import (
     DEFAULT_LIMITS,
     ImageLimits,
@@ -167,7 +165,7 @@ class DatasetStore:
         self._limits = limits
         self.images_dir = root / "images"
         self.images_dir.mkdir(parents=True, exist_ok=True)
-        self._engine = _open_database(root / "index.db")
+        self._engine = open_database(root / "index.db", _metadata)
 
     def close(self) -> None:
         """Close the index."""
@@ -491,17 +489,3 @@ class _HashIndex(Generic[T]):
 
 def _stored(row: Any) -> StoredImage:
     return StoredImage(**{**row, "split": Split(row["split"])})
-
-
-def _open_database(path: Path) -> Engine:
-    engine = create_engine(f"sqlite:///{path}")
-
-    @event.listens_for(engine, "connect")
-    def _configure(connection: Any, _record: Any) -> None:
-        # Readers are not blocked while an import writes, and a second writer waits.
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = NORMAL")
-        connection.execute("PRAGMA busy_timeout = 30000")
-
-    _metadata.create_all(engine)
-    return engine

@@ -156,6 +156,8 @@ table.fc-figures th:first-child { text-align: left; font-weight: 500; }
 .fc-file-added .fc-pill, .fc-file-relabelled .fc-pill { background: #d1fae5; color: #065f46; }
 .fc-file-other_label .fc-pill { background: #fef3c7; color: #78350f; }
 .fc-file-refused .fc-pill, .fc-file-is_test .fc-pill { background: #fee2e2; color: #991b1b; }
+.fc-ask { margin: 0; padding: 12px 16px 4px; font-size: .95rem; }
+#was-right .row { padding: 0 12px 12px; }
 .fc-warn { color: #b45309; }
 .dark .fc-warn { color: #fcd34d; }
 @media (max-width: 700px) {

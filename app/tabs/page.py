@@ -40,7 +40,7 @@ def build_page(
         gr.HTML(HEADER)
         with gr.Tabs():
             with gr.Tab("Predict", id="predict") as predict_tab:
-                predict.build_tab(service, settings, examples)
+                predict.build_tab(service, collection, settings, examples)
             with gr.Tab("Upload", id="upload") as upload_tab:
                 upload.build_tab(collection, settings, upload_tab)
             with gr.Tab("Status", id="status") as status_tab:

@@ -1,11 +1,13 @@
 """The Predict tab: photos in, named fruit out; and the Gradio API endpoint ``predict``."""
 
 from collections.abc import Callable, Sequence
+from html import escape
 from pathlib import Path
 from typing import Any, TypeVar
 
 import gradio as gr
 
+from app.collection import CollectionService
 from app.errors import BadRequest, gradio_error
 from app.results import ImageFile, Refusal, new_request_id
 from app.service import PredictionService
@@ -40,11 +42,17 @@ PAGE_JS = """
 """
 
 
-def build_tab(service: PredictionService, settings: Settings, examples: Sequence[Path]) -> None:
+def build_tab(
+    service: PredictionService,
+    collection: CollectionService | None,
+    settings: Settings,
+    examples: Sequence[Path],
+) -> None:
     """Lay out the tab inside the surrounding Blocks.
 
     Args:
         service: answers.
+        collection: keeps photos that a visitor says the right name of; None where that is off.
         settings: limits of uploads.
         examples: pictures to try.
     """
@@ -55,6 +63,18 @@ def build_tab(service: PredictionService, settings: Settings, examples: Sequence
 
     def answer_and_clear(paths: Sequence[str] | None) -> tuple[str, None]:
         return answer(paths), None
+
+    def ask(paths: Sequence[str] | str | None) -> tuple[Any, str, Any, str]:
+        """Offer to say whether the answer to the one photo was right."""
+        chosen = [paths] if isinstance(paths, str) else paths or []
+        asks = collection is not None and len(chosen) == 1 and not chosen[0].endswith(".zip")
+        names = collection.classes() if collection and asks else []
+        choices = [(cards.pretty(name), name) for name in names]
+        path = chosen[0] if asks else ""
+        return gr.Group(visible=asks), path, gr.Dropdown(choices=choices, value=None), ""
+
+    def suggest(path: str, name: str | None) -> str:
+        return _guarded(lambda request_id: _suggest(collection, settings, path, name))
 
     async def predict(
         image: str | None, top_k: int | None = None, explain: bool = False
@@ -100,6 +120,22 @@ def build_tab(service: PredictionService, settings: Settings, examples: Sequence
             example = gr.Image(type="filepath", image_mode=None, visible=False)
         with gr.Column(scale=6, min_width=320, elem_id="get"):
             result = gr.HTML(cards.EMPTY, elem_id="result")
+            with gr.Group(visible=False, elem_id="was-right") as question:
+                gr.HTML(
+                    '<p class="fc-ask"><b>Was this right?</b> Say what it shows, and the photo is '
+                    "kept for the next training. Otherwise it is not kept.</p>"
+                )
+                with gr.Row():
+                    truth = gr.Dropdown(
+                        choices=[],
+                        allow_custom_value=True,
+                        show_label=False,
+                        container=False,
+                        elem_id="truth",
+                    )
+                    send = gr.Button("Send", size="sm", min_width=80, elem_id="send")
+                thanks = gr.HTML(elem_id="thanks")
+            asked = gr.State("")
     with gr.Row():
         gr.Examples(
             [[str(path)] for path in examples],
@@ -119,8 +155,13 @@ def build_tab(service: PredictionService, settings: Settings, examples: Sequence
         "show_progress_on": result,
         "scroll_to_output": True,  # on a phone the answer lies below the fold
     }
+    quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
+    offer = [question, asked, truth, thanks]
+    photos.upload(ask, photos, offer, **quiet)
     photos.upload(answer_and_clear, photos, [result, photos], **shown)
+    camera.input(ask, camera, offer, **quiet)
     camera.input(answer, camera, result, **shown)
+    send.click(suggest, [asked, truth], thanks, **quiet)
 
     # An endpoint of its own for clients. A File component and not gr.api: only a component's
     # preprocessing makes sure that the file named by the caller is one that the caller uploaded.
@@ -162,6 +203,24 @@ def _answer(
         else ""
     )
     return cards.prediction_card(answers[0], thumbnails[0], heat)
+
+
+def _suggest(
+    collection: CollectionService | None, settings: Settings, path: str, name: str | None
+) -> str:
+    if collection is None or not path:
+        raise BadRequest("There is no photo to keep. Drop one first.")
+    if not name or not name.strip():
+        raise BadRequest("Choose what the photo shows, or type it.")
+    try:
+        file = read_image(Path(path), settings)
+    except FileNotFoundError as error:
+        raise BadRequest("The photo is gone; drop it again.") from error
+    review = collection.suggest(file, name)
+    return (
+        f'<p class="fc-notice">Thank you. It waits as {escape(cards.pretty(review.label).lower())} '
+        "until somebody has looked at it.</p>"
+    )
 
 
 def _guarded(handle: Callable[[str], T]) -> T:

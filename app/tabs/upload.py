@@ -2,7 +2,7 @@
 
 import tempfile
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from html import escape
 from pathlib import Path
 from typing import Any, Final
@@ -17,6 +17,7 @@ from app.tabs.cards import pretty
 from app.tabs.thumbnails import SMALL_PX, thumbnail_uri
 from app.uploads import read_images
 from data.images import load_model_input
+from data.reviews import Review
 from data.store import StoredImage
 
 PAGE_LENGTH: Final = 48
@@ -54,6 +55,7 @@ def build_tab(collection: CollectionService | None, settings: Settings, tab: gr.
         gr.HTML(_OFF)
         return
     _build_adding(collection, settings, tab)
+    _build_reviews(collection, tab)
     _build_gallery(collection, settings, tab)
 
 
@@ -138,6 +140,69 @@ def _build_adding(collection: CollectionService, settings: Settings, tab: gr.Tab
         gr.JSON(label="report", visible=False),
         api_name="upload_retrain_data",
     )
+
+
+def _build_reviews(collection: CollectionService, tab: gr.Tab) -> None:
+    def show() -> tuple[Any, Any, str]:
+        waiting = collection.reviews(PAGE_LENGTH)
+        names = [f"{number}: {_said(review)}" for number, review in enumerate(waiting, 1)]
+        pictures = [
+            load_model_input(collection.read_review(review), _GALLERY_PX) for review in waiting
+        ]
+        choices = list(zip(names, [review.digest for review in waiting], strict=True))
+        words = (
+            f"{len(waiting)} photos wait. The first name is the visitor's, the second the model's."
+            if waiting
+            else "No photo waits. What visitors answer to “Was this right?” appears here."
+        )
+        shown = gr.Gallery(list(zip(pictures, names, strict=True)))
+        return shown, gr.CheckboxGroup(choices=choices, value=[]), words
+
+    def decide(digests: list[str], decision: Callable[[], str]) -> str:
+        if not digests:
+            raise gr.Error("Tick some photos first.", print_exception=False)
+        request_id = new_request_id()
+        try:
+            return decision()
+        except Exception as error:
+            raise gradio_error(error, request_id) from error
+
+    def accept(digests: list[str], name: str | None) -> str:
+        return decide(digests, lambda: report_html(collection.accept(digests, name or None)))
+
+    def discard(digests: list[str]) -> str:
+        return decide(
+            digests, lambda: f'<p class="fc-notice">{collection.discard(digests)} discarded.</p>'
+        )
+
+    with gr.Accordion("Review what visitors sent", open=False, elem_id="reviews-box") as box:
+        words = gr.Markdown(elem_id="reviews-count")
+        gallery = gr.Gallery(
+            columns=6, height="auto", object_fit="cover", allow_preview=False, show_label=False,
+            buttons=[], elem_id="reviews",
+        )  # fmt: skip
+        ticked = gr.CheckboxGroup([], label="Photos", elem_id="reviews-ticked")
+        with gr.Row():
+            every = gr.Button("Tick all", elem_id="reviews-all")
+            name = gr.Dropdown(
+                choices=[], value=None, allow_custom_value=True,
+                label="Another class than the visitors' (may stay empty)",
+            )  # fmt: skip
+            accept_button = gr.Button("Accept", variant="primary", elem_id="reviews-accept")
+            discard_button = gr.Button("Discard", variant="stop", elem_id="reviews-discard")
+        outcome = gr.HTML(elem_id="reviews-outcome")
+    quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
+    shown = [gallery, ticked, words]
+    gr.on([tab.select, box.expand], show, None, shown, **quiet)
+    box.expand(lambda: gr.Dropdown(choices=_choices(collection)), None, name, **quiet)
+    every.click(lambda: [r.digest for r in collection.reviews(PAGE_LENGTH)], None, ticked, **quiet)
+    accept_button.click(accept, [ticked, name], outcome, **quiet).then(show, None, shown, **quiet)
+    discard_button.click(discard, ticked, outcome, **quiet).then(show, None, shown, **quiet)
+
+
+def _said(review: Review) -> str:
+    answered = pretty(review.answered).lower() if review.answered else "no answer"
+    return f"{pretty(review.label).lower()} / {answered} {review.probability:.0%}"
 
 
 def _build_gallery(collection: CollectionService, settings: Settings, tab: gr.Tab) -> None:

@@ -69,7 +69,7 @@ def test_a_new_class_is_rehearsed_added_browsed_removed_and_restored(
     page.locator("#gallery img").first.click()
     page.wait_for_selector("#gallery-details img")
     page.click("#gallery-remove")
-    page.wait_for_selector("text=2 photos")
+    page.wait_for_selector("#gallery-count >> text=2 photos")
     page.click("#gallery-undo")
     page.wait_for_selector("#gallery-count >> text=3 photos")
 
@@ -95,3 +95,32 @@ def test_the_gradio_client_uploads_as_rest_does(own_server: Server, tmp_path: Pa
     assert (rehearsed["kept"], rehearsed["counts"]) == (False, {"added": 1})
     assert (kept["kept"], kept["counts"]) == (True, {"added": 1})
     assert rest["counts"] == {"duplicate": 1}
+
+
+def test_a_visitors_correction_is_reviewed_and_accepted(
+    page: "sync_api.Page", own_server: Server, tmp_path: Path
+) -> None:
+    draw_fruit("mango", 120, 7).save(tmp_path / "mine.png")
+    page.get_by_role("tab", name="Predict").click()
+    page.set_input_files("#photos input[type=file]", tmp_path / "mine.png")
+    page.wait_for_selector(".fc-answer")
+    page.wait_for_selector("#was-right >> text=Was this right?")
+
+    page.click("#truth input")
+    page.fill("#truth input", "Papaya")
+    page.keyboard.press("Enter")
+    page.click("#send")
+    page.wait_for_selector("#thanks >> text=It waits as papaya")
+    assert httpx.get(f"{own_server.url}/api/classes").json() == []
+
+    page.get_by_role("tab", name="Upload").click()
+    page.get_by_role("button", name="Review what visitors sent").click()
+    page.wait_for_selector("#reviews img")
+    page.click("#reviews-all")
+    page.wait_for_selector("#reviews-ticked input:checked")
+    page.click("#reviews-accept")
+    page.wait_for_selector("#reviews-outcome >> text=Kept")
+
+    (row,) = httpx.get(f"{own_server.url}/api/classes").json()
+    assert (row["class_name"], row["photos"]) == ("papaya", 1)
+    page.wait_for_selector("#reviews-count >> text=No photo waits")

@@ -17,6 +17,7 @@ from app.service import PredictionService
 from app.settings import Settings
 from data.drawings import draw_fruit
 from data.errors import InvalidLabel
+from data.reviews import ReviewQueue
 from data.splits import Split
 from data.store import DatasetStore
 from models.registry import ModelRegistry, ModelVersion
@@ -38,8 +39,10 @@ def store(tmp_path: Path) -> DatasetStore:
 
 
 @pytest.fixture
-def collection(store: DatasetStore, service: PredictionService) -> CollectionService:
-    return CollectionService(store, service)
+def collection(
+    store: DatasetStore, service: PredictionService, tmp_path: Path
+) -> CollectionService:
+    return CollectionService(store, service, ReviewQueue(tmp_path / "reviews"))
 
 
 @pytest.fixture
@@ -150,7 +153,7 @@ def test_what_fails_unforeseen_leaves_nothing(
 
 
 def test_a_class_name_must_keep_the_rules(collection: CollectionService) -> None:
-    with pytest.raises(InvalidLabel, match="holds '.'"):
+    with pytest.raises(InvalidLabel, match=r"holds '\.'"):
         collection.upload([ImageFile("a.png", drawn("banana"))], "../x")
     with pytest.raises(BadRequest, match="No photo"):
         collection.upload([], "banana")
@@ -253,3 +256,34 @@ def test_rest_lists_the_classes(client: TestClient) -> None:
 )
 def test_only_a_loopback_address_is_local(host: str, local: bool) -> None:
     assert Settings(host=host).is_local is local
+
+
+def test_a_visitors_photo_waits_until_it_is_accepted(
+    collection: CollectionService, store: DatasetStore
+) -> None:
+    review = collection.suggest(ImageFile("mine.png", drawn("mango", 3)), " Papaya ")
+
+    assert (review.label, review.answered) == ("papaya", "mango")
+    assert store.images() == []
+    assert collection.reviews() == [review]
+
+    report = collection.accept([review.digest])
+
+    assert [file.status for file in report.files] == ["added"]
+    assert [i.label for i in store.images()] == ["papaya"]
+    assert collection.reviews() == []
+
+
+def test_accepting_under_another_class_and_discarding(
+    collection: CollectionService, store: DatasetStore
+) -> None:
+    first = collection.suggest(ImageFile("1.png", drawn("mango", 3)), "papaya")
+    second = collection.suggest(ImageFile("2.png", drawn("mango", 4)), "papaya")
+
+    collection.accept([first.digest], "mango")
+    assert collection.discard([second.digest]) == 1
+
+    assert [i.label for i in store.images()] == ["mango"]
+    assert collection.reviews() == []
+    with pytest.raises(BadRequest, match="waits any more"):
+        collection.accept([second.digest])
