@@ -64,6 +64,10 @@ def build_tab(
     def answer_and_clear(paths: Sequence[str] | None) -> tuple[str, None]:
         return answer(paths), None
 
+    def answer_example(path: str | None) -> tuple[str, Any, str]:
+        # A drawing is not worth keeping, and the question about an earlier photo is over.
+        return answer(path), gr.Group(visible=False), ""
+
     def ask(paths: Sequence[str] | str | None) -> tuple[Any, str, Any, str]:
         """Offer to say whether the answer to the one photo was right."""
         chosen = [paths] if isinstance(paths, str) else paths or []
@@ -140,8 +144,8 @@ def build_tab(
         gr.Examples(
             [[str(path)] for path in examples],
             inputs=[example],
-            outputs=[result],
-            fn=answer,
+            outputs=[result, question, asked],
+            fn=answer_example,
             run_on_click=True,
             cache_examples=False,
             label="No photo at hand? Try a drawing",

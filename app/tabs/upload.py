@@ -2,7 +2,7 @@
 
 import tempfile
 import zipfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 from typing import Any, Final
@@ -31,6 +31,8 @@ _STATUS_WORDS: Final = {
     "is_test": "Test image",
     "refused": "Refused",
 }
+# For good: unlike a removal from the store, this cannot be undone.
+_CONFIRM: Final = "(ticked) => confirm('Discard the ticked photos for good?') ? [ticked] : [[]]"
 _HINT: Final = (
     '<p class="fc-hint">Choose a class or type a new one (letters, digits, spaces; any language), '
     "then drop photos or a zip. Leave the class empty for a zip with one folder per class. You "
@@ -56,7 +58,7 @@ def build_tab(collection: CollectionService | None, settings: Settings, tab: gr.
         return
     _build_adding(collection, settings, tab)
     _build_reviews(collection, tab)
-    _build_gallery(collection, settings, tab)
+    _build_gallery(collection, settings)
 
 
 def _build_adding(collection: CollectionService, settings: Settings, tab: gr.Tab) -> None:
@@ -158,22 +160,19 @@ def _build_reviews(collection: CollectionService, tab: gr.Tab) -> None:
         shown = gr.Gallery(list(zip(pictures, names, strict=True)))
         return shown, gr.CheckboxGroup(choices=choices, value=[]), words
 
-    def decide(digests: list[str], decision: Callable[[], str]) -> str:
+    def accept(digests: list[str], name: str | None) -> str:
         if not digests:
             raise gr.Error("Tick some photos first.", print_exception=False)
         request_id = new_request_id()
         try:
-            return decision()
+            return report_html(collection.accept(digests, name or None))
         except Exception as error:
             raise gradio_error(error, request_id) from error
 
-    def accept(digests: list[str], name: str | None) -> str:
-        return decide(digests, lambda: report_html(collection.accept(digests, name or None)))
-
     def discard(digests: list[str]) -> str:
-        return decide(
-            digests, lambda: f'<p class="fc-notice">{collection.discard(digests)} discarded.</p>'
-        )
+        count = collection.discard(digests)
+        words = f"{count} discarded." if count else "Nothing was discarded."
+        return f'<p class="fc-notice">{words}</p>'
 
     with gr.Accordion("Review what visitors sent", open=False, elem_id="reviews-box") as box:
         words = gr.Markdown(elem_id="reviews-count")
@@ -193,11 +192,19 @@ def _build_reviews(collection: CollectionService, tab: gr.Tab) -> None:
         outcome = gr.HTML(elem_id="reviews-outcome")
     quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
     shown = [gallery, ticked, words]
-    gr.on([tab.select, box.expand], show, None, shown, **quiet)
+    tab.select(lambda: gr.Accordion(label=_review_title(collection)), None, box, **quiet)
+    box.expand(show, None, shown, **quiet)
     box.expand(lambda: gr.Dropdown(choices=_choices(collection)), None, name, **quiet)
     every.click(lambda: [r.digest for r in collection.reviews(PAGE_LENGTH)], None, ticked, **quiet)
     accept_button.click(accept, [ticked, name], outcome, **quiet).then(show, None, shown, **quiet)
-    discard_button.click(discard, ticked, outcome, **quiet).then(show, None, shown, **quiet)
+    discard_button.click(discard, ticked, outcome, js=_CONFIRM, **quiet).then(
+        show, None, shown, **quiet
+    )
+
+
+def _review_title(collection: CollectionService) -> str:
+    waiting = len(collection.reviews())
+    return "Review what visitors sent" + (f" ({waiting} waiting)" if waiting else "")
 
 
 def _said(review: Review) -> str:
@@ -205,7 +212,7 @@ def _said(review: Review) -> str:
     return f"{pretty(review.label).lower()} / {answered} {review.probability:.0%}"
 
 
-def _build_gallery(collection: CollectionService, settings: Settings, tab: gr.Tab) -> None:
+def _build_gallery(collection: CollectionService, settings: Settings) -> None:
     def show(
         name: str, source: str, page: int
     ) -> tuple[Any, list[StoredImage], str, Any, list[int]]:
@@ -278,9 +285,7 @@ def _build_gallery(collection: CollectionService, settings: Settings, tab: gr.Ta
             gr.Dropdown(choices=classes),
         )
 
-    gr.on([tab.select, box.expand], choices, None, [name, source, to], **quiet).then(
-        show, filters, shown, **quiet
-    )
+    box.expand(choices, None, [name, source, to], **quiet).then(show, filters, shown, **quiet)
     gr.on([name.change, source.change, page.submit, page.change], show, filters, shown, **quiet)
     gallery.select(choose, [found], [details, chosen], **quiet)
     remove_button.click(remove, chosen, [details, removed], **quiet).then(
