@@ -9,6 +9,7 @@ from typing import Final
 
 from app.results import Prediction, Refusal
 from app.tabs.looks import APPLE
+from data.labels import NONE_OF_THESE
 
 # How sure an answer must be to be shown as such. The probabilities are calibrated, so at 0.90 one
 # answer in ten is wrong, and below 0.60 nearly every second.
@@ -122,6 +123,9 @@ def confidence(prediction: Prediction) -> tuple[str, str]:
     """Return the CSS class and the words for how sure an answer is."""
     if prediction.nearest is not None:
         return "fc-none", "No name"
+    # The threshold leaves fruit that the model doubts its name rather than refuse it.
+    if dict(prediction.probabilities).get(NONE_OF_THESE, 0.0) > prediction.probability:
+        return "fc-sure-low", "Perhaps none of these"
     if prediction.probability >= SURE:
         return "fc-sure-high", "Sure"
     if prediction.probability >= LIKELY:

@@ -2,16 +2,22 @@
 
 import io
 import json
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import onnxruntime
 import pytest
+from PIL import Image, ImageDraw
 
 from app.service import PredictionService
-from data.drawings import draw_fruit
-from data.labels import BASE_LABELS
+from data.drawings import EXAMPLE_LABELS, draw_fruit
+from data.labels import BASE_LABELS, NONE_OF_THESE
+from models.card import model_card
 from models.registry import ModelVersion, open_registry
+
+LABELS = (*BASE_LABELS, NONE_OF_THESE)
 
 
 @pytest.fixture
@@ -27,12 +33,16 @@ def service(tmp_path: Path) -> Iterator[PredictionService]:
     service.close()
 
 
-def test_the_baseline_is_whole_and_knows_the_eight_classes(baseline: ModelVersion) -> None:
+def test_the_baseline_is_whole_knows_the_eight_classes_and_can_refuse(
+    baseline: ModelVersion,
+) -> None:
     baseline.verify()
 
-    assert baseline.manifest.labels == BASE_LABELS
+    assert baseline.manifest.classes == BASE_LABELS
+    assert baseline.manifest.labels == LABELS
+    assert baseline.manifest.none_threshold is not None
     assert baseline.manifest.size_bytes <= 20_000_000
-    assert baseline.manifest.metrics["fruits-360/test"].accuracy >= 0.985
+    assert baseline.manifest.metrics["fruits-360/test"].accuracy >= 0.99
     assert {source.name for source in baseline.manifest.sources} == {"fruits-360", "grocery"}
 
 
@@ -46,16 +56,54 @@ def test_the_baselines_file_says_what_its_manifest_says(baseline: ModelVersion) 
 
     described = session.get_modelmeta().custom_metadata_map
     assert described["version"] == baseline.version
-    assert json.loads(described["labels"]) == list(BASE_LABELS)
+    assert json.loads(described["labels"]) == list(LABELS)
     assert json.loads(described["preprocessing"]) == baseline.manifest.input.model_dump()
 
 
-def test_a_fresh_state_predicts_at_once(service: PredictionService) -> None:
-    buffer = io.BytesIO()
-    draw_fruit("banana", 256).save(buffer, "PNG")
+def test_the_card_beside_the_model_is_that_of_its_manifest(baseline: ModelVersion) -> None:
+    assert (baseline.folder / "README.md").read_text() == model_card(baseline.manifest)
 
-    prediction = service.predict(buffer.getvalue())
 
-    assert prediction.label == "banana"
+def test_the_trained_network_is_there_to_start_a_retraining_from(baseline: ModelVersion) -> None:
+    with zipfile.ZipFile(baseline.folder / "model.keras") as archive:
+        assert "model.weights.h5" in archive.namelist()
+
+
+@pytest.mark.parametrize("label", EXAMPLE_LABELS)
+def test_a_fresh_state_names_every_example_of_the_page(
+    service: PredictionService, label: str
+) -> None:
+    prediction = service.predict(as_png(draw_fruit(label, 256)))
+
+    assert prediction.label == label
     assert sum(p for _, p in prediction.probabilities) == pytest.approx(1.0, abs=1e-5)
-    assert {label for label, _ in prediction.probabilities} == set(BASE_LABELS)
+    assert {name for name, _ in prediction.probabilities} == set(LABELS)
+
+
+@pytest.mark.parametrize("kind", ["noise", "plain", "stripes", "letters"])
+def test_pictures_of_nothing_get_no_name(service: PredictionService, kind: str) -> None:
+    rng = np.random.default_rng(5)
+    picture = Image.new("RGB", (300, 300), (70, 110, 190))
+    if kind == "noise":
+        picture = Image.fromarray(rng.integers(0, 256, (300, 300, 3), dtype=np.uint8))
+    elif kind == "stripes":
+        ImageDraw.Draw(picture).rectangle((0, 0, 300, 150), fill=(230, 230, 230))
+    elif kind == "letters":
+        ImageDraw.Draw(picture).text((40, 120), "Opening hours", font_size=36)
+
+    assert service.predict(as_png(picture)).label == NONE_OF_THESE
+
+
+def test_the_answer_comes_from_where_the_fruit_is(service: PredictionService) -> None:
+    picture = Image.new("RGB", (400, 400), "white")
+    picture.paste(draw_fruit("banana", 200), (0, 0))
+
+    heat = np.array(service.predict(as_png(picture), explain=True).heat_map)
+
+    assert heat[:3, :3].mean() > 2 * heat[3:, 3:].mean()
+
+
+def as_png(picture: Image.Image) -> bytes:
+    buffer = io.BytesIO()
+    picture.save(buffer, "PNG")
+    return buffer.getvalue()

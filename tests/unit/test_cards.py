@@ -49,6 +49,13 @@ def test_none_of_these_is_said_with_the_nearest_guess() -> None:
     assert "1 of 2 photos named · 1 none of these" in table
 
 
+def test_a_name_less_probable_than_none_of_these_says_so() -> None:
+    pairs = (("red_onion", 0.3), ("none_of_these", 0.6), ("apple", 0.1))
+    doubted = Prediction("red_onion", pairs, "v0007", Timing(1, 1, 2), "id")
+
+    assert confidence(doubted) == ("fc-sure-low", "Perhaps none of these")
+
+
 def test_the_heat_map_stands_under_why() -> None:
     assert "Why?" not in prediction_card(answer(), "")
     assert '<img src="data:heat"' in prediction_card(answer(), "data:photo", "data:heat")
