@@ -71,7 +71,7 @@ CSS: Final = """
 .fc-answer.fc-sure-low .fc-label { font-style: italic; font-weight: 500; }
 .fc-sure { font-size: 1.15rem; margin: 2px 0 0; color: var(--body-text-color-subdued); }
 .fc-bars { list-style: none; padding: 0; margin: 18px 0 0; }
-.fc-bars li { display: grid; grid-template-columns: 92px 1fr 62px; gap: 10px; align-items: center;
+.fc-bars li { display: grid; grid-template-columns: 108px 1fr 62px; gap: 10px; align-items: center;
   padding: 4px 0; font-size: .95rem; }
 .fc-bar-label { overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
 .fc-bar-value { text-align: right; font-variant-numeric: tabular-nums; }
@@ -156,8 +156,11 @@ table.fc-figures th:first-child { text-align: left; font-weight: 500; }
 .fc-file-added .fc-pill, .fc-file-relabelled .fc-pill { background: #d1fae5; color: #065f46; }
 .fc-file-other_label .fc-pill { background: #fef3c7; color: #78350f; }
 .fc-file-refused .fc-pill, .fc-file-is_test .fc-pill { background: #fee2e2; color: #991b1b; }
-.fc-ask { margin: 0; padding: 12px 16px 4px; font-size: .95rem; }
-#was-right .row { padding: 0 12px 12px; }
+#was-right { border: 1px solid var(--border-color-primary); border-radius: 16px; padding: 14px 20px;
+  gap: 10px; background: var(--block-background-fill); }
+#was-right .html-container { padding: 0 !important; }
+#truth input { border: 1px solid var(--border-color-primary); border-radius: 10px; }
+.fc-ask { margin: 0; font-size: .95rem; }
 .fc-warn { color: #b45309; }
 .dark .fc-warn { color: #fcd34d; }
 @media (max-width: 700px) {

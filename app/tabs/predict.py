@@ -66,7 +66,7 @@ def build_tab(
 
     def answer_example(path: str | None) -> tuple[str, Any, str]:
         # A drawing is not worth keeping, and the question about an earlier photo is over.
-        return answer(path), gr.Group(visible=False), ""
+        return answer(path), gr.Column(visible=False), ""
 
     def ask(paths: Sequence[str] | str | None) -> tuple[Any, str, Any, str]:
         """Offer to say whether the answer to the one photo was right."""
@@ -75,7 +75,7 @@ def build_tab(
         names = collection.classes() if collection and asks else []
         choices = [(cards.pretty(name), name) for name in names]
         path = chosen[0] if asks else ""
-        return gr.Group(visible=asks), path, gr.Dropdown(choices=choices, value=None), ""
+        return gr.Column(visible=asks), path, gr.Dropdown(choices=choices, value=None), ""
 
     def suggest(path: str, name: str | None) -> str:
         return _guarded(lambda request_id: _suggest(collection, settings, path, name))
@@ -124,7 +124,7 @@ def build_tab(
             example = gr.Image(type="filepath", image_mode=None, visible=False)
         with gr.Column(scale=6, min_width=320, elem_id="get"):
             result = gr.HTML(cards.EMPTY, elem_id="result")
-            with gr.Group(visible=False, elem_id="was-right") as question:
+            with gr.Column(visible=False, elem_id="was-right") as question:
                 gr.HTML(
                     '<p class="fc-ask"><b>Was this right?</b> Say what it shows, and the photo is '
                     "kept for the next training. Otherwise it is not kept.</p>"
@@ -135,9 +135,10 @@ def build_tab(
                         allow_custom_value=True,
                         show_label=False,
                         container=False,
+                        scale=3,
                         elem_id="truth",
                     )
-                    send = gr.Button("Send", size="sm", min_width=80, elem_id="send")
+                    send = gr.Button("Send", scale=1, min_width=90, elem_id="send")
                 thanks = gr.HTML(elem_id="thanks")
             asked = gr.State("")
     with gr.Row():
