@@ -159,7 +159,8 @@ table.fc-figures th:first-child { text-align: left; font-weight: 500; }
 #was-right { border: 1px solid var(--border-color-primary); border-radius: 16px; padding: 14px 20px;
   gap: 10px; background: var(--block-background-fill); }
 #was-right .html-container { padding: 0 !important; }
-#truth input { border: 1px solid var(--border-color-primary); border-radius: 10px; }
+#truth .wrap { min-height: 42px; border: 1px solid var(--border-color-primary); border-radius:
+  10px; }
 .fc-ask { margin: 0; font-size: .95rem; }
 .fc-warn { color: #b45309; }
 .dark .fc-warn { color: #fcd34d; }

@@ -124,3 +124,25 @@ def test_a_visitors_correction_is_reviewed_and_accepted(
     (row,) = httpx.get(f"{own_server.url}/api/classes").json()
     assert (row["class_name"], row["photos"]) == ("papaya", 1)
     page.wait_for_selector("#reviews-count >> text=No photo waits")
+
+
+def test_discarding_asks_first(page: "sync_api.Page", own_server: Server, tmp_path: Path) -> None:
+    draw_fruit("mango", 120, 8).save(tmp_path / "mine.png")
+    page.get_by_role("tab", name="Predict").click()
+    page.set_input_files("#photos input[type=file]", tmp_path / "mine.png")
+    page.wait_for_selector("#was-right >> text=Was this right?")
+    page.click("#truth input")
+    page.fill("#truth input", "Papaya")
+    page.keyboard.press("Enter")
+    page.click("#send")
+    page.wait_for_selector("#thanks >> text=It waits as papaya")
+    page.get_by_role("tab", name="Upload").click()
+    page.get_by_role("button", name="Review what visitors sent").click()
+    page.wait_for_selector("#reviews img")
+
+    for answer, words in ((False, "Nothing was discarded"), (True, "1 discarded")):
+        page.click("#reviews-all")
+        page.wait_for_selector("#reviews-ticked input:checked")
+        page.once("dialog", lambda dialog, yes=answer: dialog.accept() if yes else dialog.dismiss())
+        page.click("#reviews-discard")
+        page.wait_for_selector(f"#reviews-outcome >> text={words}")

@@ -86,5 +86,6 @@ def test_serving_imports_nothing_of_training(facts: dict[str, Any]) -> None:
 def test_everything_written_lies_in_the_state_directory(
     facts: dict[str, Any], state_dir: Path
 ) -> None:
-    assert {path.name for path in state_dir.iterdir()} == {"examples", "gradio"}
+    written = {path.name for path in state_dir.iterdir()}
+    assert written == {"examples", "gradio", "reviews", "store"}
     assert len(list((state_dir / "examples").iterdir())) == 8
