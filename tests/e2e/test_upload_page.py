@@ -97,20 +97,24 @@ def test_the_gradio_client_uploads_as_rest_does(own_server: Server, tmp_path: Pa
     assert rest["counts"] == {"duplicate": 1}
 
 
-def test_a_visitors_correction_is_reviewed_and_accepted(
-    page: "sync_api.Page", own_server: Server, tmp_path: Path
-) -> None:
-    draw_fruit("mango", 120, 7).save(tmp_path / "mine.png")
+def say_papaya(page: "sync_api.Page", path: Path) -> None:
+    """Drop a drawn mango on Predict, and answer that it is a papaya."""
+    draw_fruit("mango", 120, 7).save(path)
     page.get_by_role("tab", name="Predict").click()
-    page.set_input_files("#photos input[type=file]", tmp_path / "mine.png")
+    page.set_input_files("#photos input[type=file]", path)
     page.wait_for_selector(".fc-answer")
     page.wait_for_selector("#was-right >> text=Was this right?")
-
     page.click("#truth input")
     page.fill("#truth input", "Papaya")
     page.keyboard.press("Enter")
     page.click("#send")
     page.wait_for_selector("#thanks >> text=It waits as papaya")
+
+
+def test_a_visitors_correction_is_reviewed_and_accepted(
+    page: "sync_api.Page", own_server: Server, tmp_path: Path
+) -> None:
+    say_papaya(page, tmp_path / "mine.png")
     assert httpx.get(f"{own_server.url}/api/classes").json() == []
 
     page.get_by_role("tab", name="Upload").click()
@@ -127,15 +131,7 @@ def test_a_visitors_correction_is_reviewed_and_accepted(
 
 
 def test_discarding_asks_first(page: "sync_api.Page", own_server: Server, tmp_path: Path) -> None:
-    draw_fruit("mango", 120, 8).save(tmp_path / "mine.png")
-    page.get_by_role("tab", name="Predict").click()
-    page.set_input_files("#photos input[type=file]", tmp_path / "mine.png")
-    page.wait_for_selector("#was-right >> text=Was this right?")
-    page.click("#truth input")
-    page.fill("#truth input", "Papaya")
-    page.keyboard.press("Enter")
-    page.click("#send")
-    page.wait_for_selector("#thanks >> text=It waits as papaya")
+    say_papaya(page, tmp_path / "mine.png")
     page.get_by_role("tab", name="Upload").click()
     page.get_by_role("button", name="Review what visitors sent").click()
     page.wait_for_selector("#reviews img")
