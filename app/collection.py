@@ -7,7 +7,7 @@ nothing, so a person sees what will happen before it does.
 import threading
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any, Final
 
@@ -18,7 +18,7 @@ from data.errors import DataError
 from data.labels import BASE_LABELS, NONE_OF_THESE, normalise_label
 from data.reviews import Review, ReviewQueue
 from data.splits import Split
-from data.store import AddOutcome, AddResult, DatasetStore, StoredImage
+from data.store import AddOutcome, AddResult, DatasetStore, StoreBatch, StoredImage
 
 SOURCE: Final = "uploads"
 # A photo that the model calls something else with at least this probability is worth a second look.
@@ -79,10 +79,11 @@ class UploadReport:
 
     kept: bool
     files: tuple[UploadedFile, ...]
-    counts: Counter[str] = field(init=False)
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "counts", Counter(file.status for file in self.files))
+    @property
+    def counts(self) -> Counter[str]:
+        """How many files have each status."""
+        return Counter(file.status for file in self.files)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the report as the REST route and the Gradio API give it."""
@@ -135,30 +136,14 @@ class CollectionService:
         if not files:
             raise BadRequest("No photo was sent. Choose some, or a zip of them.")
         label = normalise_label(class_name) if class_name and class_name.strip() else None
-        opinions = [
-            self._service.opinion(file.content) if isinstance(file, ImageFile) else None
-            for file in files
-        ]
         with self._writing, self._store.batch(keep=keep) as batch:
-            report = []
-            for file, opinion in zip(files, opinions, strict=True):
-                if isinstance(file, Refusal):
-                    report.append(_refused(file.name, file.error["message"], label or ""))
-                    continue
-                try:
-                    own = label or _folder_label(file.name)
-                    outcome = batch.add(
-                        file.content,
-                        label=own,
-                        source=SOURCE,
-                        original_name=file.name,
-                        relabels=relabel,
-                        guards_test=True,
-                    )
-                except (DataError, BadRequest) as error:
-                    report.append(_refused(file.name, str(error), label or ""))
-                else:
-                    report.append(_described(file.name, own, outcome, opinion))
+            outcomes = [_add(batch, file, label, relabel) for file in files]
+        report = [
+            outcome
+            if isinstance(outcome, UploadedFile)
+            else self._described(file, label or _folder_label(file.name), outcome)
+            for file, outcome in zip(files, outcomes, strict=True)
+        ]
         return UploadReport(keep, tuple(report))
 
     def suggest(self, file: ImageFile, class_name: str) -> Review:
@@ -282,6 +267,16 @@ class CollectionService:
         self._store.close()
         self._reviews.close()
 
+    def _described(
+        self, file: ImageFile | Refusal, label: str, outcome: AddOutcome
+    ) -> UploadedFile:
+        """Return the entry of a file that the store looked at; the model is asked of new ones."""
+        used = outcome.result in (AddResult.ADDED, AddResult.RELABELLED)
+        opinion = (
+            self._service.opinion(file.content) if used and isinstance(file, ImageFile) else None
+        )
+        return _described(file.name, label, outcome, opinion)
+
 
 def _folder_label(name: str) -> str:
     parent = PurePosixPath(name).parent.name
@@ -291,6 +286,25 @@ def _folder_label(name: str) -> str:
             "folder per class."
         )
     return normalise_label(parent)
+
+
+def _add(
+    batch: StoreBatch, file: ImageFile | Refusal, label: str | None, relabel: bool
+) -> AddOutcome | UploadedFile:
+    """Return what the store made of a file, or the entry of one that was refused."""
+    if isinstance(file, Refusal):
+        return _refused(file.name, file.error["message"], label or "")
+    try:
+        return batch.add(
+            file.content,
+            label=label or _folder_label(file.name),
+            source=SOURCE,
+            original_name=file.name,
+            relabels=relabel,
+            guards_test=True,
+        )
+    except (DataError, BadRequest) as error:
+        return _refused(file.name, str(error), label or "")
 
 
 def _refused(name: str, message: str, label: str) -> UploadedFile:
@@ -315,8 +329,7 @@ def _described(
     if outcome.near and outcome.result is AddResult.ADDED:
         near = outcome.near
         warnings.append(f"Nearly the same as {near.original_name} ({_shown(near.label)}).")
-    used = outcome.result in (AddResult.ADDED, AddResult.RELABELLED)
-    if used and opinion and _disagrees(opinion, label):
+    if opinion and _disagrees(opinion, label):
         warnings.append(
             f"The model is {opinion.probability:.0%} sure that this is {_shown(opinion.label)}."
         )

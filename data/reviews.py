@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from sqlalchemy import Column, Float, MetaData, String, Table, delete, func, insert, select
 
@@ -131,7 +131,7 @@ class ReviewQueue:
         """Return the waiting photos, the oldest first."""
         query = select(_reviews).order_by(_reviews.c.created_at).limit(limit)
         with self._engine.connect() as connection:
-            return [_review(row._mapping) for row in connection.execute(query)]
+            return [Review(**row._mapping) for row in connection.execute(query)]
 
     def get(self, digests: Iterable[str]) -> list[Review]:
         """Return those of the photos that wait, the oldest first."""
@@ -154,7 +154,3 @@ class ReviewQueue:
 
     def _path(self, review: Review) -> Path:
         return self._root / f"{review.digest}{review.suffix}"
-
-
-def _review(row: Any) -> Review:
-    return Review(**row)

@@ -162,6 +162,10 @@ table.fc-figures th:first-child { text-align: left; font-weight: 500; }
 #truth .wrap { min-height: 42px; border: 1px solid var(--border-color-primary); border-radius:
   10px; }
 .fc-ask { margin: 0; font-size: .95rem; }
+#reviews .grid-container, #gallery .grid-container { grid-template-columns: repeat(auto-fill,
+  minmax(90px, 1fr)) !important; }
+#reviews .grid-container { grid-template-columns: repeat(auto-fill, minmax(130px, 160px))
+  !important; }
 .fc-warn { color: #b45309; }
 .dark .fc-warn { color: #fcd34d; }
 @media (max-width: 700px) {

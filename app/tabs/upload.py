@@ -153,7 +153,7 @@ def _build_reviews(collection: CollectionService, tab: gr.Tab) -> None:
         ]
         choices = list(zip(names, [review.digest for review in waiting], strict=True))
         words = (
-            f"{len(waiting)} photos wait. The first name is the visitor's, the second the model's."
+            f"Waiting: {len(waiting)}. The first name is the visitor's, the second the model's."
             if waiting
             else "No photo waits. What visitors answer to “Was this right?” appears here."
         )
