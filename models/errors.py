@@ -3,6 +3,7 @@
 ModelError
 ├── VersionNotFound   (LookupError)  no version of that name, or none at all
 ├── InvalidVersion    (ValueError)   a version's files are damaged or do not match its manifest
+├── VersionRejected   (RuntimeError) the gate refused it, and nobody overrode that on purpose
 └── VersionInUse      (RuntimeError) the active version cannot be deleted
 """
 
@@ -25,6 +26,17 @@ class VersionNotFound(ModelError, LookupError):
 
 class InvalidVersion(ModelError, ValueError):
     """A version's files are damaged or do not match its manifest."""
+
+
+class VersionRejected(ModelError, RuntimeError):
+    """The gate refused the version, and nobody overrode that on purpose."""
+
+    def __init__(self, version: str, reasons: Sequence[str]) -> None:
+        super().__init__(
+            f"{version} was refused when it was compared with the version before it: "
+            f"{' '.join(reasons)} To serve it all the same, override that and say why."
+        )
+        self.version = version
 
 
 class VersionInUse(ModelError, RuntimeError):

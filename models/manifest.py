@@ -11,6 +11,7 @@ from models.errors import InvalidVersion
 MANIFEST_NAME: Final = "manifest.json"
 MODEL_NAME: Final = "model.onnx"
 KERAS_NAME: Final = "model.keras"  # the trained network, from which a retraining starts
+REHEARSAL_NAME: Final = "rehearsal.npz"  # features of the images that a quick retraining rehearses
 FORMAT: Final = 1
 OUTPUT_NAME: Final = "probabilities"  # of the graph
 MAPS_OUTPUT: Final = "activation_maps"
@@ -118,6 +119,73 @@ class Calibration(_Frozen):
     images: int
 
 
+class GateCheck(_Frozen):
+    """One condition that a candidate must meet, whether it does, and a sentence that says why."""
+
+    name: str
+    passed: bool
+    message: str
+
+
+class GateComparison(_Frozen):
+    """A candidate beside the active version, on the same images of one source and split.
+
+    Attributes:
+        images: of the classes that both know.
+        active_accuracy, accuracy: of the active version and of the candidate, 0..1.
+        lost, gained: images that only the active version has right, and only the candidate.
+        p_value: chance of at least so many more lost than gained if both were equally good (exact
+            McNemar test, one-sided).
+        active_calibration_error, calibration_error: 0..1.
+        others: images of none of the classes.
+        active_refused, refused: share of those that get no name, 0..1; None without any.
+    """
+
+    images: int
+    active_accuracy: float
+    accuracy: float
+    lost: int
+    gained: int
+    p_value: float
+    active_calibration_error: float
+    calibration_error: float
+    others: int
+    active_refused: float | None
+    refused: float | None
+
+
+class GateRecall(_Frozen):
+    """How much of one class is recognised; ``active_recall`` is None for a new class."""
+
+    images: int
+    active_recall: float | None
+    recall: float
+
+
+class GateReport(_Frozen):
+    """Why a candidate may go live or may not.
+
+    Attributes:
+        against: the version that was active when it was trained.
+        checks: every condition; the candidate passed if all of them hold.
+        comparisons: by ``<source>/<split>``.
+        recalls: by ``<source>/<split>`` and label.
+        new_photos: how much is recognised of the photos that were added since the public sets, by
+            a network that learned from the others of them only; by label.
+    """
+
+    against: str
+    checks: list[GateCheck]
+    comparisons: dict[str, GateComparison] = Field(default_factory=dict)
+    recalls: dict[str, dict[str, GateRecall]] = Field(default_factory=dict)
+    new_photos: dict[str, GateRecall] = Field(default_factory=dict)
+
+    @property
+    def passed(self) -> bool:
+        """Whether every condition holds."""
+        return all(check.passed for check in self.checks)
+
+
 class DataSource(_Frozen):
     """A source of training photographs, for attribution."""
 
@@ -152,6 +220,8 @@ class ModelManifest(_Frozen):
         sources: for attribution, with counts.
         parity: largest difference of a probability between Keras and ONNX Runtime, by batch size.
         libraries: versions of what trained and exported it.
+        parent: the version whose weights it started from, None for none.
+        gate: how it compares with the version that was active; None where nothing was compared.
     """
 
     format: Literal[1] = FORMAT
@@ -174,6 +244,13 @@ class ModelManifest(_Frozen):
     sources: list[DataSource] = Field(default_factory=list)
     parity: dict[str, float] = Field(default_factory=dict)
     libraries: dict[str, str] = Field(default_factory=dict)
+    parent: str | None = None
+    gate: GateReport | None = None
+
+    @property
+    def rejected(self) -> bool:
+        """Whether the gate found it worse than the version that was active."""
+        return self.gate is not None and not self.gate.passed
 
     @property
     def classes(self) -> tuple[str, ...]:

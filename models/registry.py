@@ -4,7 +4,7 @@ Layout under the root::
 
     versions/v0002/model.onnx      and whatever else training publishes
     versions/v0002/manifest.json   written last: without it the version does not exist
-    active.json                    the choice of the app, with the choices before it
+    active.json                    the choice of the app, the choices before it, and a log of both
 
 The registry reads the state directory first and falls back to the baseline that ships with the
 code, so a fresh clone predicts at once. Numbers go on from the highest of both.
@@ -16,18 +16,20 @@ import os
 import re
 import shutil
 import tempfile
+import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from importlib.resources import files
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from models.errors import InvalidVersion, VersionInUse, VersionNotFound
 from models.manifest import MANIFEST_NAME, MODEL_NAME, ModelManifest
 
 _VERSION: Final = re.compile(r"^v(\d{4,})$")
 _HISTORY_LENGTH: Final = 100
+_LOG_LENGTH: Final = 500
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,15 @@ class ModelVersion:
             raise InvalidVersion(
                 f"{self.model_path} has SHA-256 {digest}; its manifest says {self.manifest.sha256}."
             )
+
+
+@dataclass(frozen=True)
+class Activation:
+    """One change of the active version: which, when (ISO 8601, UTC) and why."""
+
+    version: str
+    at: str
+    reason: str
 
 
 class ModelRegistry:
@@ -155,8 +166,12 @@ class ModelRegistry:
             raise
         return ModelVersion(manifest, folder)
 
-    def activate(self, version: str) -> ModelVersion:
+    def activate(self, version: str, reason: str = "") -> ModelVersion:
         """Make the version the chosen one, and return it.
+
+        Args:
+            version: of those published.
+            reason: kept in the log.
 
         Raises:
             VersionNotFound: no such version is published.
@@ -165,26 +180,52 @@ class ModelRegistry:
         found = self.get(version)
         found.verify()
         history = self._choices() or (self.active().version,)
-        self._write_choices(history if history[-1] == version else (*history, version))
+        self._write_choices(history if history[-1] == version else (*history, version), reason)
         return found
 
-    def roll_back(self) -> ModelVersion:
-        """Return to the version that was chosen before the present one.
+    def previous(self) -> ModelVersion:
+        """Return the version that was chosen before the present one, to which one can roll back.
 
         Raises:
             VersionNotFound: there was none before.
         """
-        history = self._choices()
-        available = {v.version for v in self.list()}
-        earlier = tuple(version for version in history[:-1] if version in available)
-        while earlier and earlier[-1] == history[-1]:  # what stood between was deleted
-            earlier = earlier[:-1]
-        if not earlier:
-            raise VersionNotFound("previous", self._root, sorted(available))
+        return self.get(self._earlier()[-1])
+
+    def roll_back(self, reason: str = "") -> ModelVersion:
+        """Return to the version that was chosen before the present one.
+
+        Args:
+            reason: kept in the log.
+
+        Raises:
+            VersionNotFound: there was none before.
+            InvalidVersion: its files are damaged.
+        """
+        earlier = self._earlier()
         found = self.get(earlier[-1])
         found.verify()
-        self._write_choices(earlier)
+        self._write_choices(earlier, reason)
         return found
+
+    def activations(self) -> tuple[Activation, ...]:
+        """Return the changes of the active version, the latest last; the oldest are forgotten."""
+        return tuple(Activation(**entry) for entry in self._read_pointer().get("log", ()))
+
+    def sweep(self, older_than_s: float = 3600.0) -> int:
+        """Remove folders of versions that were never finished, and return how many.
+
+        Args:
+            older_than_s: younger ones stay, because a training may be writing them.
+        """
+        cut = time.time() - older_than_s
+        left = [
+            folder
+            for folder in (self._versions.iterdir() if self._versions.is_dir() else ())
+            if not (folder / MANIFEST_NAME).exists() and folder.stat().st_mtime < cut
+        ]
+        for folder in left:
+            shutil.rmtree(folder, ignore_errors=True)
+        return len(left)
 
     def delete(self, version: str) -> None:
         """Delete a version's files for good.
@@ -224,21 +265,40 @@ class ModelRegistry:
             else:
                 return folder
 
+    def _earlier(self) -> tuple[str, ...]:
+        """Return the choices before the present one, that there is still a version for."""
+        history = self._choices()
+        available = {v.version for v in self.list()}
+        earlier = tuple(version for version in history[:-1] if version in available)
+        while earlier and earlier[-1] == history[-1]:  # what stood between was deleted
+            earlier = earlier[:-1]
+        if not earlier:
+            raise VersionNotFound("previous", self._root, sorted(available))
+        return earlier
+
     def _choices(self) -> tuple[str, ...]:
         """Return the chosen versions, the present one last; empty where none was ever chosen."""
-        try:
-            return tuple(str(v) for v in json.loads(self._pointer.read_bytes())["history"])
-        except FileNotFoundError:
-            return ()
-        except (ValueError, KeyError, TypeError) as error:
-            raise InvalidVersion(f"{self._pointer} is damaged: {error}") from error
+        return tuple(str(version) for version in self._read_pointer().get("history", ()))
 
-    def _write_choices(self, history: tuple[str, ...]) -> None:
+    def _read_pointer(self) -> dict[str, Any]:
+        try:
+            content = json.loads(self._pointer.read_bytes())
+            if not isinstance(content.get("history"), list):
+                raise ValueError("it holds no history")
+        except FileNotFoundError:
+            return {}
+        except (ValueError, AttributeError) as error:
+            raise InvalidVersion(f"{self._pointer} is damaged: {error}") from error
+        return dict(content)
+
+    def _write_choices(self, history: tuple[str, ...], reason: str) -> None:
         self._root.mkdir(parents=True, exist_ok=True)
+        now = Activation(history[-1], datetime.now(UTC).isoformat(), reason)
         content = {
-            "version": history[-1],
-            "activated_at": datetime.now(UTC).isoformat(),
+            "version": now.version,
+            "activated_at": now.at,
             "history": history[-_HISTORY_LENGTH:],
+            "log": [asdict(entry) for entry in (*self.activations(), now)[-_LOG_LENGTH:]],
         }
         write_atomically(self._pointer, (json.dumps(content, indent=2) + "\n").encode())
 

@@ -1,7 +1,7 @@
 """``python -m training`` trains a version from the store.
 
 ``cross-validate`` judges settings on every photo that may be trained on; ``evaluate`` scores a
-published version on any pictures.
+published version on any pictures; ``rehearse`` keeps the features that quick retraining needs.
 """
 
 import argparse
@@ -24,9 +24,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.command == "evaluate":
             return _evaluate(options)
         # TensorFlow takes seconds to import, so --help and wrong flags do not wait for it.
-        from training.retrain import cross_validate_from_flags, retrain_from_flags
+        from training.retrain import (
+            cross_validate_from_flags,
+            rehearse_from_flags,
+            retrain_from_flags,
+        )
 
-        run = cross_validate_from_flags if options.command else retrain_from_flags
+        run = {
+            "cross-validate": cross_validate_from_flags,
+            "rehearse": rehearse_from_flags,
+            None: retrain_from_flags,
+        }[options.command]
         return run(options, lambda: _take_snapshot(options.state_dir))
     except ModuleNotFoundError as error:
         print(MissingExtra(error.name or "tensorflow"), file=sys.stderr)
@@ -43,7 +51,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     TrainConfig.add_flags(parser)
     add_refit_flag(parser)
-    commands = parser.add_subparsers(dest="command", metavar="cross-validate | evaluate")
+    commands = parser.add_subparsers(dest="command", metavar="cross-validate | evaluate | rehearse")
     command = commands.add_parser(
         "cross-validate", help="judge the settings on all photos of training and validation"
     )
@@ -59,6 +67,10 @@ def _parser() -> argparse.ArgumentParser:
         required=True,
         help="a public archive, or <class>/<image> as a zip or a folder",
     )
+    rehearsing = commands.add_parser(
+        "rehearse", help="write the features of the store's images into a version's folder"
+    )
+    rehearsing.add_argument("--version", help="a published version (default: the active one)")
     command.add_argument("--json", action="store_true", help="print the scores as JSON")
     return parser
 

@@ -3,6 +3,7 @@
 TrainingError
 ├── NotEnoughData    (ValueError)   a class or a split has too few images to learn or to judge
 ├── UnknownNetwork   (LookupError)  no network of that name in the table
+├── NoBackbone       (ValueError)   a network has no features that could be rehearsed
 ├── InvalidWeights   (ValueError)   a file of pretrained weights is not the expected one
 ├── InvalidCrossValidation (ValueError)  a file holds no result of a cross-validation, or another's
 └── MissingExtra     (ImportError)  an extra of the project is not installed
@@ -23,6 +24,16 @@ class UnknownNetwork(TrainingError, LookupError):
     def __init__(self, name: str, available: list[str]) -> None:
         super().__init__(f"No network {name!r}; available: {', '.join(available)}.")
         self.name = name
+
+
+class NoBackbone(TrainingError, ValueError):
+    """A network has no layer of features, so no quick retraining can start from it."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"{name} has no features that a quick retraining could start from. Retrain thoroughly, "
+            "or make another version active first."
+        )
 
 
 class InvalidWeights(TrainingError, ValueError):

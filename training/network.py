@@ -4,17 +4,19 @@ A network takes uint8 (N, H, W, 3) and scales it itself, so that serving and tra
 disagree about preprocessing. Augmentation is part of it and vanishes when it is exported.
 """
 
-from collections.abc import Callable
+import hashlib
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import keras
 import numpy as np
 from keras import layers, regularizers
+from numpy.typing import NDArray
 
-from models.manifest import MAPS_OUTPUT, OUTPUT_NAME, Calibration
+from models.manifest import MAPS_OUTPUT, OUTPUT_NAME, Calibration, ModelManifest
 from training.config import TrainConfig
 from training.efficientnet_lite import efficientnet_lite0
-from training.errors import UnknownNetwork
+from training.errors import NoBackbone, UnknownNetwork
 from training.pretrained import imagenet_weights, load_imagenet
 
 _L2: Final = 1e-3
@@ -61,12 +63,84 @@ def serving_network(model: keras.Model, calibration: Calibration | None = None) 
         shift = np.zeros(logits.shape[-1], np.float32)
         shift[-1] = calibration.none_shift
         scale = 1 / calibration.temperature
-        logits = layers.Rescaling(scale, offset=(shift * scale).tolist())(logits)
+        offset = (shift * scale).tolist()
+        logits = layers.Rescaling(scale, offset, name="calibration")(logits)
     outputs = {OUTPUT_NAME: layers.Softmax(name=OUTPUT_NAME)(logits)}
-    if any(layer.name == _EMBEDDING for layer in model.layers):
+    if has_backbone(model):
         features = model.get_layer(_EMBEDDING).input
         outputs[MAPS_OUTPUT] = model.get_layer(_LOGITS)(features)
     return keras.Model(model.input, outputs, name=model.name)
+
+
+def has_backbone(model: keras.Model) -> bool:
+    """Return whether the network averages a feature map before its last layer."""
+    return any(layer.name == _EMBEDDING for layer in model.layers)
+
+
+def backbone_of(model: keras.Model) -> keras.Model:
+    """Return the network without its last layer: from images to float32 (N, D) features.
+
+    Raises:
+        NoBackbone: the network has no layer that averages a feature map.
+    """
+    if not has_backbone(model):
+        raise NoBackbone(model.name)
+    return keras.Model(model.input, model.get_layer(_EMBEDDING).output)
+
+
+def backbone_digest(model: keras.Model) -> str:
+    """Return SHA-256 of the weights before the last layer, by which features know their network."""
+    digest = hashlib.sha256()
+    for weight in backbone_of(model).weights:
+        digest.update(np.ascontiguousarray(weight.numpy()).tobytes())
+    return digest.hexdigest()
+
+
+def head_of(model: keras.Model) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return the last layer's kernel, float32 (D, K), and bias, float32 (K,)."""
+    kernel, bias = model.get_layer(_LOGITS).get_weights()
+    return kernel, bias
+
+
+def with_head(
+    model: keras.Model, kernel: NDArray[np.float32], bias: NDArray[np.float32]
+) -> keras.Model:
+    """Return the network with another last layer; all other layers are shared with the given one.
+
+    Args:
+        model: a trained network of the table.
+        kernel: float32 (D, K), K may be another number than before.
+        bias: float32 (K,).
+    """
+    head = layers.Dense(len(bias), name=_LOGITS)
+    other = keras.Model(model.input, head(model.get_layer(_LOGITS).input), name=model.name)
+    head.set_weights([kernel, bias])
+    return other
+
+
+def widened_head(
+    model: keras.Model, manifest: ModelManifest, labels: Sequence[str]
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return kernel and bias of the last layer for other labels.
+
+    Known labels keep their column. A new one begins as none-of-these, which is what the network
+    took it for; without that column, as the mean of all.
+
+    Args:
+        model: the network that the manifest describes.
+        manifest: its labels and calibration.
+        labels: the labels of the new columns.
+    """
+    kernel, bias = head_of(model)
+    column = {label: row for row, label in enumerate(manifest.labels)}
+    if manifest.none_column is None:
+        start, offset = kernel.mean(axis=1), float(bias.mean())
+    else:
+        shift = manifest.calibration.none_shift if manifest.calibration else 0.0
+        start, offset = kernel[:, manifest.none_column], float(bias[manifest.none_column]) + shift
+    columns = [kernel[:, column[label]] if label in column else start for label in labels]
+    offsets = [float(bias[column[label]]) if label in column else offset for label in labels]
+    return np.stack(columns, axis=1), np.array(offsets, np.float32)
 
 
 def _augmentation(config: TrainConfig) -> list[layers.Layer]:

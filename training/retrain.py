@@ -30,6 +30,7 @@ from models.manifest import (
     KERAS_NAME,
     MAPS_OUTPUT,
     OUTPUT_NAME,
+    REHEARSAL_NAME,
     DataSource,
     EvaluationMetrics,
     InputSpec,
@@ -42,7 +43,8 @@ from training.console import ConsoleProgress, print_cross_validation, print_vers
 from training.cross_validation import CrossValidation, cross_validate
 from training.dataset import LabelledImages, labels_of, load_images, training_data
 from training.evaluate import evaluate, none_column, rows_by
-from training.network import serving_network
+from training.features import make_rehearsal
+from training.network import has_backbone, serving_network
 from training.pictures import confusion_picture, history_picture
 from training.train import Epoch, fit, predict_logits, use_threads
 
@@ -143,10 +145,14 @@ def retrain(
             snapshot=snapshot.digest,
             sources=_sources(snapshot),
             parity=parity,
-            libraries={name: _library(name) for name in _LIBRARIES},
+            libraries=library_versions(),
         )
 
     def make_attachments(manifest: ModelManifest) -> dict[str, bytes]:
+        rehearsal = {}
+        if has_backbone(trained.model):
+            on_stage("Keeping features to rehearse in a quick retraining")
+            rehearsal[REHEARSAL_NAME] = make_rehearsal(trained.model, snapshot, on_step).to_bytes()
         pictures = {
             f"confusion-{name.replace('/', '-')}.png": confusion_picture(name, scores, labels)
             for name, scores in metrics.items()
@@ -154,7 +160,8 @@ def retrain(
         return pictures | {
             "history.png": history_picture(trained.history),
             CARD_NAME: model_card(manifest).encode(),
-            KERAS_NAME: _as_file(trained.model),
+            KERAS_NAME: model_file(trained.model),
+            **rehearsal,
         }
 
     return registry.publish(make_model, make_manifest, make_attachments)
@@ -182,7 +189,7 @@ def _predict_all(predict: Predict, pixels: NDArray[np.uint8]) -> NDArray[np.floa
     return np.concatenate([predict(pixels[s : s + _EVALUATION_BATCH]) for s in starts])
 
 
-def _as_file(model: keras.Model) -> bytes:
+def model_file(model: keras.Model) -> bytes:
     """Return the trained network, not calibrated, as Keras saves it: where a retraining starts."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / KERAS_NAME
@@ -208,6 +215,11 @@ def _sources(snapshot: Snapshot) -> list[DataSource]:
     ]
 
 
+def library_versions() -> dict[str, str]:
+    """Return the versions of what trains and exports, for the manifest."""
+    return {name: _library(name) for name in _LIBRARIES}
+
+
 def _library(name: str) -> str:
     # The same TensorFlow release goes by two names.
     for package in (name, f"{name}-cpu"):
@@ -216,6 +228,30 @@ def _library(name: str) -> str:
         except ModuleNotFoundError:
             continue
     return "unknown"
+
+
+def rehearse(version: ModelVersion, snapshot: Snapshot, progress: ConsoleProgress) -> Path:
+    """Write the features of a snapshot's images into a version's folder, and return the file.
+
+    Raises:
+        NoBackbone: the version's network has no features.
+    """
+    model = keras.models.load_model(version.folder / KERAS_NAME)
+    path = version.folder / REHEARSAL_NAME
+    write_atomically(path, make_rehearsal(model, snapshot, progress.on_step).to_bytes())
+    return path
+
+
+def rehearse_from_flags(options: argparse.Namespace, take_snapshot: Callable[[], Snapshot]) -> int:
+    """Run ``rehearse`` with its progress on the terminal, and return the exit status."""
+
+    def run(progress: ConsoleProgress) -> Callable[[Console], None]:
+        registry = open_registry(options.state_dir)
+        version = registry.get(options.version) if options.version else registry.active()
+        path = rehearse(version, take_snapshot(), progress)
+        return lambda console: console.print(f"Written to {path}.", highlight=False)
+
+    return run_command(run)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -82,7 +82,7 @@ def load_pool(root: Path, images: Sequence[SnapshotImage], labels: Sequence[str]
     return PhotoPool(
         pixels,
         targets,
-        _shares(known),
+        shares(known),
         tuple(
             picture
             for picture, target in zip(pixels, targets, strict=True)
@@ -134,8 +134,12 @@ def _draw(
     return augment(picture, side_px, pool.backgrounds, rng), target
 
 
-def _shares(images: Sequence[SnapshotImage]) -> NDArray[np.float64]:
-    """Return how often each picture is drawn: by label, source and variety, then evenly."""
+def shares(images: Sequence[SnapshotImage]) -> NDArray[np.float64]:
+    """Return how often each picture is drawn: by label, source and variety, then evenly.
+
+    Returns:
+        float64 (N,), summing to 1.
+    """
     parts = [(i.label, i.source, i.variety) for i in images]
     sizes = Counter(parts)
     scenes = {part: set[str]() for part in sizes}
@@ -151,11 +155,11 @@ def _shares(images: Sequence[SnapshotImage]) -> NDArray[np.float64]:
     of_label = dict.fromkeys(labels, (1 - of_none) / classes) | {NONE_OF_THESE: of_none}
     of_source = _by_root(by_source, lambda key: key[0])
     of_variety = _by_root({p: len(s) for p, s in scenes.items()}, lambda key: key[:2])
-    shares: NDArray[np.float64] = np.array(
+    drawn: NDArray[np.float64] = np.array(
         [of_label[p[0]] * of_source[p[:2]] * of_variety[p] / sizes[p] for p in parts]
     )
-    shares /= shares.sum()
-    return shares
+    drawn /= drawn.sum()
+    return drawn
 
 
 def _by_root(counts: Mapping[Key, int], within: Callable[[Key], Hashable]) -> dict[Key, float]:

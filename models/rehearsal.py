@@ -1,0 +1,76 @@
+"""What a quick retraining rehearses: features of known images, without the images.
+
+A feature is what the network's backbone makes of an image, before the last layer. So a fresh clone
+can learn a new class, and judge whether the others were kept, with no photograph but the new ones.
+"""
+
+import io
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+from zipfile import BadZipFile
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.errors import InvalidVersion
+
+_FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True)
+class RehearsedImage:
+    """What is known of the image that a feature came from; as in a snapshot."""
+
+    label: str
+    split: str
+    source: str
+    variety: str
+    scene: str
+    digest: str
+
+
+@dataclass(frozen=True)
+class Rehearsal:
+    """Features of images and what the images show.
+
+    Attributes:
+        backbone: digest of the layers that made the features; they fit no other.
+        features: float16 (N, D).
+        images: the N images.
+    """
+
+    backbone: str
+    features: NDArray[np.float16]
+    images: tuple[RehearsedImage, ...]
+
+    def to_bytes(self) -> bytes:
+        """Return the content of a rehearsal file."""
+        known = {
+            "format": _FORMAT,
+            "backbone": self.backbone,
+            "images": [list(asdict(image).values()) for image in self.images],
+        }
+        text = np.frombuffer(json.dumps(known).encode(), np.uint8)
+        buffer = io.BytesIO()
+        np.savez_compressed(buffer, features=self.features, known=text)
+        return buffer.getvalue()
+
+    @classmethod
+    def read(cls, path: Path) -> "Rehearsal":
+        """Return the rehearsal in the file.
+
+        Raises:
+            InvalidVersion: the file cannot be read or is no rehearsal.
+        """
+        try:
+            with np.load(path, allow_pickle=False) as content:
+                features, text = content["features"], content["known"]
+            known: dict[str, Any] = json.loads(text.tobytes())
+            images = tuple(RehearsedImage(*row) for row in known["images"])
+            if known["format"] != _FORMAT or features.shape[0] != len(images):
+                raise ValueError("its parts do not fit together")
+        except (OSError, ValueError, KeyError, TypeError, BadZipFile) as error:
+            raise InvalidVersion(f"{path} is no rehearsal file: {error}") from error
+        return cls(known["backbone"], features, images)

@@ -1,0 +1,178 @@
+"""Features: what a network's backbone makes of images, and the file of those to rehearse."""
+
+import os
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Final, TypeVar
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from data.images import decode_image, load_model_input
+from data.snapshot import Snapshot, SnapshotImage
+from data.splits import Split
+from models.rehearsal import Rehearsal, RehearsedImage
+from training.augment import augment
+from training.network import backbone_digest, backbone_of
+from training.sampling import KEPT_SIDE_PX
+
+T = TypeVar("T")
+Progress = Callable[[int, int], None]
+
+# Of one folder of a publisher: neighbouring photos of one product or frames of one film add little.
+MAX_PER_VARIETY: Final = 24
+_BATCH: Final = 32
+
+
+@dataclass(frozen=True)
+class Features:
+    """Features of images, and what the images show.
+
+    Attributes:
+        values: float32 (N, D).
+        images: the N images; without a path where only the feature is there.
+    """
+
+    values: NDArray[np.float32]
+    images: tuple[SnapshotImage, ...]
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def where(self, keep: Callable[[SnapshotImage], bool]) -> "Features":
+        """Return those of the images for which ``keep`` holds."""
+        rows = [row for row, image in enumerate(self.images) if keep(image)]
+        return Features(self.values[rows], tuple(self.images[row] for row in rows))
+
+    def and_(self, other: "Features") -> "Features":
+        """Return these and the others behind them."""
+        return Features(np.concatenate([self.values, other.values]), self.images + other.images)
+
+
+def photo_features(
+    backbone: keras.Model,
+    root: Path,
+    images: Sequence[SnapshotImage],
+    on_progress: Progress = lambda done, total: None,
+) -> Features:
+    """Return the features of photos, decoded as serving decodes them.
+
+    Args:
+        backbone: from uint8 (N, H, W, 3) to float32 (N, D).
+        root: the snapshot's root folder.
+        images: rows of the snapshot.
+        on_progress: told how many are done, and how many there are.
+
+    Raises:
+        OSError: a file of the snapshot is gone.
+        InvalidImage: a file of the snapshot is damaged.
+    """
+    side_px = backbone.input.shape[1]
+    pictures = (lambda i=i: load_model_input((root / i.path).read_bytes(), side_px) for i in images)
+    return Features(_run(backbone, pictures, len(images), on_progress), tuple(images))
+
+
+def view_features(
+    backbone: keras.Model,
+    root: Path,
+    images: Sequence[SnapshotImage],
+    views: int,
+    seed: int,
+    on_progress: Progress = lambda done, total: None,
+) -> NDArray[np.float32]:
+    """Return the features of random variations of photos: crops, light, blur, other surroundings.
+
+    Args:
+        backbone, root, images, on_progress: as for ``photo_features``.
+        views: how many variations of each.
+        seed: where they come from; a photo's variations follow from it and its digest.
+
+    Returns:
+        float32 (N * views, D), the variations of one photo behind one another.
+    """
+    side_px = backbone.input.shape[1]
+
+    def view(image: SnapshotImage, number: int) -> NDArray[np.uint8]:
+        pixels = decode_image((root / image.path).read_bytes(), target_side_px=KEPT_SIDE_PX)
+        rng = np.random.default_rng((seed, number, int(image.digest[:8], 16)))
+        return augment(pixels, side_px, (), rng)
+
+    pictures = (lambda i=i, n=n: view(i, n) for i in images for n in range(views))
+    return _run(backbone, pictures, len(images) * views, on_progress)
+
+
+def make_rehearsal(
+    model: keras.Model, snapshot: Snapshot, on_progress: Progress = lambda done, total: None
+) -> Rehearsal:
+    """Return the features of a snapshot's images, thinned, to rehearse and to judge by.
+
+    Args:
+        model: a trained network of the table.
+        snapshot: images of every split.
+        on_progress: told how many are done, and how many there are.
+
+    Raises:
+        NoBackbone: the network has no features.
+    """
+    chosen = _thin(snapshot.images)
+    found = photo_features(backbone_of(model), snapshot.root, chosen, on_progress)
+    return Rehearsal(
+        backbone_digest(model),
+        found.values.astype(np.float16),
+        tuple(
+            RehearsedImage(i.label, str(i.split), i.source, i.variety, i.scene, i.digest)
+            for i in chosen
+        ),
+    )
+
+
+def rehearsed(rehearsal: Rehearsal) -> Features:
+    """Return the features of a rehearsal file."""
+    return Features(
+        rehearsal.features.astype(np.float32),
+        tuple(
+            SnapshotImage("", i.label, i.digest, Split(i.split), i.source, i.variety, i.scene)
+            for i in rehearsal.images
+        ),
+    )
+
+
+def _thin(images: Sequence[SnapshotImage]) -> list[SnapshotImage]:
+    """Return images, no more than so many that judge and so many others of each variety."""
+    seen: Counter[tuple[str, str, bool]] = Counter()
+    kept = []
+    for image in images:
+        key = (image.source, image.variety, image.split == Split.TEST)
+        seen[key] += 1
+        if not image.variety or seen[key] <= MAX_PER_VARIETY:
+            kept.append(image)
+    return kept
+
+
+def _run(
+    backbone: keras.Model,
+    pictures: Iterable[Callable[[], NDArray[np.uint8]]],
+    count: int,
+    on_progress: Progress,
+) -> NDArray[np.float32]:
+    found: list[NDArray[np.float32]] = []
+    done = 0
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for chunk in _chunks(pictures):
+            pixels = np.stack(list(pool.map(lambda make: make(), chunk)))
+            found.append(np.asarray(backbone(pixels, training=False)))
+            done += len(chunk)
+            on_progress(done, count)
+    width = backbone.output.shape[-1]
+    return np.concatenate(found) if found else np.zeros((0, width), np.float32)
+
+
+def _chunks(items: Iterable[T]) -> Iterator[list[T]]:
+    iterator = iter(items)
+    while chunk := list(islice(iterator, _BATCH)):
+        yield chunk

@@ -1,0 +1,289 @@
+"""The gate: may a candidate replace the active version? Both answer the same fixed test images.
+
+Accuracy and refusals are compared in pairs, image by image, so that an image which is hard for both
+says nothing; only the images on which they differ count (Q. McNemar, Psychometrika 12, 1947).
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import binomtest
+
+from data.snapshot import SnapshotImage
+from models.decision import decide
+from models.manifest import GateCheck, GateComparison, GateRecall, GateReport, ModelManifest
+from training.evaluate import calibration_error, rows_by
+
+SIGNIFICANCE: Final = 0.05
+_COLLAPSE: Final = 0.20  # of a class's recall
+_FEWEST_LOST: Final = 3  # photos: fewer say nothing of a class
+_CALIBRATION_ROOM: Final = 0.03  # the expected error of 82 photos moves by that much by chance
+_CALIBRATION_GOOD: Final = 0.05
+_REFUSED: Final = 0.90  # of pictures of none of the classes
+_NEW_CLASS_RECALL: Final = 0.70
+_NEW_PHOTOS_RECALL: Final = 0.50  # of photos added to a class that was known
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What one version says of images.
+
+    Attributes:
+        probabilities: float32 (N, K).
+        manifest: the K labels and the threshold.
+    """
+
+    probabilities: NDArray[np.float32]
+    manifest: ModelManifest
+
+    @property
+    def answers(self) -> NDArray[np.str_]:
+        """The answered label of each image."""
+        manifest = self.manifest
+        columns = decide(self.probabilities, manifest.none_column, manifest.none_threshold)
+        return np.array(manifest.labels)[columns]
+
+    def confidence(self, answers: NDArray[np.str_]) -> NDArray[np.float32]:
+        """Return the probability of each answer."""
+        found: NDArray[np.float32] = self.probabilities[
+            np.arange(len(answers)), [self.manifest.labels.index(a) for a in answers]
+        ]
+        return found
+
+
+@dataclass(frozen=True)
+class NewPhotos:
+    """Photos added since the public sets, answered by a network that did not learn from them.
+
+    Attributes:
+        images: the N photos.
+        answers: of the candidate's recipe, each from a fit without that photo.
+        active: of the active version.
+    """
+
+    images: Sequence[SnapshotImage]
+    answers: NDArray[np.str_]
+    active: NDArray[np.str_]
+
+
+def judge(
+    images: Sequence[SnapshotImage],
+    candidate: Judged,
+    active: Judged,
+    new_photos: NewPhotos | None = None,
+) -> GateReport:
+    """Return whether the candidate may replace the active version, and why.
+
+    Args:
+        images: the N test images; those of neither version's labels count as none of the classes.
+        candidate, active: what both say of them.
+        new_photos: what was added, None where nothing can be said of it.
+    """
+    comparisons: dict[str, GateComparison] = {}
+    recalls: dict[str, dict[str, GateRecall]] = {}
+    for name, rows in rows_by(f"{i.source}/{i.split}" for i in images).items():
+        part = [images[row] for row in rows]
+        both = (
+            Judged(candidate.probabilities[rows], candidate.manifest),
+            Judged(active.probabilities[rows], active.manifest),
+        )
+        recalls[name] = _recalls(part, *both)
+        if any(image.label in active.manifest.classes for image in part):
+            comparisons[name] = _compare(part, *both)
+    added = _new_photos(new_photos, active.manifest) if new_photos else {}
+    against = active.manifest.version
+    checks = [
+        _accuracy(comparisons, against),
+        _collapse(recalls, against),
+        _calibration(comparisons, against),
+        _refusals(comparisons, against),
+    ]
+    if new_photos:
+        checks.append(_recognised(added, new_photos))
+    new = set(candidate.manifest.classes) - set(active.manifest.classes)
+    if unseen := sorted(new - set(added)):
+        checks.append(_new_classes(unseen, recalls))
+    return GateReport(
+        against=against, checks=checks, comparisons=comparisons, recalls=recalls, new_photos=added
+    )
+
+
+def _compare(images: Sequence[SnapshotImage], candidate: Judged, active: Judged) -> GateComparison:
+    labels = np.array([image.label for image in images])
+    known = np.isin(labels, active.manifest.classes)
+    other = ~np.isin(labels, (*active.manifest.classes, *candidate.manifest.classes))
+    answers = candidate.answers, active.answers
+    right, was_right = ((a == labels)[known] for a in answers)
+    lost, gained = int((was_right & ~right).sum()), int((right & ~was_right).sum())
+    errors = [
+        calibration_error(judged.confidence(found)[known], is_right)
+        for judged, found, is_right in zip(
+            (candidate, active), answers, (right, was_right), strict=True
+        )
+    ]
+    refused, was_refused = (
+        float((a[other] == j.manifest.none_label).mean()) if other.any() else None
+        for a, j in zip(answers, (candidate, active), strict=True)
+    )
+    return GateComparison(
+        images=int(known.sum()),
+        active_accuracy=float(was_right.mean()),
+        accuracy=float(right.mean()),
+        lost=lost,
+        gained=gained,
+        p_value=chance(lost, gained),
+        active_calibration_error=errors[1],
+        calibration_error=errors[0],
+        others=int(other.sum()),
+        active_refused=was_refused,
+        refused=refused,
+    )
+
+
+def chance(lost: int, gained: int) -> float:
+    """Return the chance of at least so many lost among the differing, if losing were a coin toss.
+
+    The exact one-sided McNemar test.
+    """
+    if lost + gained == 0:
+        return 1.0
+    return float(binomtest(lost, lost + gained, alternative="greater").pvalue)
+
+
+def _recalls(
+    images: Sequence[SnapshotImage], candidate: Judged, active: Judged
+) -> dict[str, GateRecall]:
+    answers, earlier = candidate.answers, active.answers
+    return {
+        label: _recall(label, rows, answers, earlier, active.manifest)
+        for label, rows in rows_by(image.label for image in images).items()
+        if label in candidate.manifest.classes
+    }
+
+
+def _new_photos(photos: NewPhotos, active: ModelManifest) -> dict[str, GateRecall]:
+    return {
+        label: _recall(label, rows, photos.answers, photos.active, active)
+        for label, rows in rows_by(image.label for image in photos.images).items()
+    }
+
+
+def _recall(
+    label: str,
+    rows: NDArray[np.int64],
+    answers: NDArray[np.str_],
+    earlier: NDArray[np.str_],
+    active: ModelManifest,
+) -> GateRecall:
+    return GateRecall(
+        images=len(rows),
+        active_recall=float((earlier[rows] == label).mean()) if label in active.labels else None,
+        recall=float((answers[rows] == label).mean()),
+    )
+
+
+def _accuracy(comparisons: Mapping[str, GateComparison], against: str) -> GateCheck:
+    worse = [
+        f"On {name} it gets {c.lost} of {c.images} photos wrong that {against} gets right, and "
+        f"{c.gained} the other way round, which chance does once in {1 / c.p_value:,.0f} times."
+        for name, c in comparisons.items()
+        if c.lost > c.gained and c.p_value < SIGNIFICANCE
+    ]
+    if not comparisons:
+        return GateCheck(
+            name="Accuracy", passed=False, message="There is no test image to compare them on."
+        )
+    shown = ", ".join(
+        f"{name} {c.accuracy:.1%} (was {c.active_accuracy:.1%})" for name, c in comparisons.items()
+    )
+    return _check("Accuracy", worse, f"Not worse than {against}: {shown}.")
+
+
+def _collapse(recalls: Mapping[str, Mapping[str, GateRecall]], against: str) -> GateCheck:
+    collapsed = [
+        f"Of {r.images} photos of {label} in {name} it recognises {r.recall:.0%}; {against} "
+        f"recognises {r.active_recall:.0%}."
+        for name, by_label in recalls.items()
+        for label, r in by_label.items()
+        if r.active_recall is not None
+        and r.active_recall - r.recall > _COLLAPSE
+        and (r.active_recall - r.recall) * r.images >= _FEWEST_LOST - 0.5
+    ]
+    return _check("Every class is kept", collapsed, "No class lost a fifth of its photos.")
+
+
+def _calibration(comparisons: Mapping[str, GateComparison], against: str) -> GateCheck:
+    worse = [
+        f"On {name} its confidence is off by {c.calibration_error:.3f} on average; that of "
+        f"{against} by {c.active_calibration_error:.3f}."
+        for name, c in comparisons.items()
+        if c.calibration_error
+        > max(_CALIBRATION_GOOD, c.active_calibration_error + _CALIBRATION_ROOM)
+    ]
+    return _check("Honest confidence", worse, "It is about as sure as it is right.")
+
+
+def _refusals(comparisons: Mapping[str, GateComparison], against: str) -> GateCheck:
+    worse = [
+        f"Of {c.others} pictures of none of the classes in {name} it refuses {c.refused:.0%}; "
+        f"{against} refuses {c.active_refused:.0%}."
+        for name, c in comparisons.items()
+        if c.refused is not None
+        and c.active_refused is not None
+        and c.refused < _REFUSED
+        and c.refused < c.active_refused - _refusal_room(c)
+    ]
+    return _check("None of these", worse, "Pictures of other things are still refused.")
+
+
+def _refusal_room(comparison: GateComparison) -> float:
+    """Return by how much a share of so many pictures moves by chance, 95 times in 100."""
+    share, count = comparison.active_refused or 0.0, comparison.others
+    return 1.64 * float(np.sqrt(max(share * (1 - share), 0.01) / count))
+
+
+def _recognised(added: Mapping[str, GateRecall], photos: NewPhotos) -> GateCheck:
+    missed = []
+    for label, recall in added.items():
+        need = _NEW_CLASS_RECALL if recall.active_recall is None else _NEW_PHOTOS_RECALL
+        if recall.recall < need:
+            taken_for = Counter(
+                str(answer)
+                for answer, image in zip(photos.answers, photos.images, strict=True)
+                if image.label == label and answer != label
+            ).most_common(2)
+            words = " and ".join(f"{n} for {pretty(name)}" for name, n in taken_for)
+            missed.append(
+                f"Of {recall.images} added photos labelled {pretty(label)}, {recall.recall:.0%} "
+                f"are recognised after learning from the rest of them; {words} are taken. Are the "
+                "labels right?"
+            )
+    shown = ", ".join(f"{pretty(n)} {r.recall:.0%} of {r.images}" for n, r in added.items())
+    return _check("Added photos are recognised", missed, f"{shown}.")
+
+
+def _new_classes(
+    labels: Sequence[str], recalls: Mapping[str, Mapping[str, GateRecall]]
+) -> GateCheck:
+    missed = []
+    for label in labels:
+        found = [by_label[label] for by_label in recalls.values() if label in by_label]
+        images = sum(r.images for r in found)
+        if not images:
+            missed.append(f"There is no photo of {pretty(label)} to judge it by.")
+        elif sum(r.recall * r.images for r in found) < _NEW_CLASS_RECALL * images:
+            missed.append(f"Of {images} test photos of {pretty(label)} too few are recognised.")
+    return _check("New classes are recognised", missed, "They are.")
+
+
+def pretty(label: str) -> str:
+    """Return a label as it is read: with spaces."""
+    return label.replace("_", " ")
+
+
+def _check(name: str, problems: Sequence[str], else_: str) -> GateCheck:
+    return GateCheck(name=name, passed=not problems, message=" ".join(problems) or else_)

@@ -1,0 +1,90 @@
+"""Fit the last layer alone, on features: seconds instead of minutes.
+
+Columns of labels without new photos stay exactly as they are, so what was known is kept but for
+what a new column takes away. The others are pulled towards where they began.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import minimize
+from scipy.special import log_softmax
+
+from training.train import Epoch
+
+ITERATIONS: Final = 60
+PULL: Final = 5e-3  # see training/EXPERIMENTS.md
+
+Head = tuple[NDArray[np.float32], NDArray[np.float32]]
+
+
+def fit_head(
+    features: NDArray[np.float32],
+    targets: NDArray[np.int64],
+    weights: NDArray[np.float64],
+    start: Head,
+    free: Sequence[int],
+    on_epoch: Callable[[Epoch], None] = lambda epoch: None,
+) -> tuple[Head, list[dict[str, float]]]:
+    """Return the last layer that explains the targets best, and what each iteration gave.
+
+    Weighted cross-entropy with half the squared distance from the start times ``PULL`` added,
+    minimised by L-BFGS.
+
+    Args:
+        features: float32 (N, D).
+        targets: int64 (N,), columns.
+        weights: float64 (N,), how much each row counts.
+        start: kernel float32 (D, K) and bias float32 (K,).
+        free: the columns that may change; at least one.
+        on_epoch: told what each iteration gave.
+    """
+    kernel, bias = start
+    columns = np.array(free)
+    rows, depth = np.arange(len(targets)), kernel.shape[0]
+    weights = weights / weights.sum()
+    fixed = features @ kernel + bias  # (N, K)
+    wanted = (targets[:, None] == columns).astype(np.float64)  # (N, m)
+    history: list[dict[str, float]] = []
+    began = time.perf_counter()
+    last: dict[str, float] = {}
+
+    def loss(settings: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+        change = settings.reshape(depth + 1, len(columns)).astype(np.float32)
+        logits = fixed.copy()
+        logits[:, columns] += features @ change[:-1] + change[-1]
+        log_probabilities = log_softmax(logits, axis=1)
+        found = -float(weights @ log_probabilities[rows, targets])
+        last["loss"] = found
+        last["accuracy"] = float(weights @ (logits.argmax(axis=1) == targets))
+        slope = weights[:, None] * (np.exp(log_probabilities[:, columns]) - wanted)  # (N, m)
+        gradient = np.concatenate(
+            [
+                features.T @ slope.astype(np.float32) + PULL * change[:-1],
+                slope.sum(axis=0, keepdims=True),
+            ]
+        )
+        total = found + PULL / 2 * float((change[:-1] ** 2).sum())
+        return total, gradient.ravel().astype(np.float64)
+
+    def report(settings: NDArray[np.float64]) -> None:
+        history.append(dict(last))
+        elapsed = time.perf_counter() - began
+        on_epoch(Epoch(len(history), ITERATIONS, dict(last), elapsed / len(history)))
+
+    found = minimize(
+        loss,
+        np.zeros((depth + 1) * len(columns)),
+        jac=True,
+        method="L-BFGS-B",
+        callback=report,
+        options={"maxiter": ITERATIONS},
+    )
+    change = found.x.reshape(depth + 1, len(columns)).astype(np.float32)
+    kernel, bias = kernel.copy(), bias.copy()
+    kernel[:, columns] += change[:-1]
+    bias[columns] += change[-1]
+    return (kernel, bias), history

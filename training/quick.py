@@ -1,0 +1,425 @@
+"""The quick retrain flow: features of the new photos, a new last layer, the gate, publish.
+
+The layers before the last stay those of the version that it starts from. Images that are known are
+rehearsed from the features that ship with that version, so their photographs need not be there.
+"""
+
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from data.labels import NONE_OF_THESE
+from data.snapshot import Snapshot, SnapshotImage
+from data.splits import Split
+from export.convert import to_onnx
+from export.parity import check_parity, onnx_predict
+from models.card import CARD_NAME, model_card
+from models.manifest import (
+    KERAS_NAME,
+    MAPS_OUTPUT,
+    OUTPUT_NAME,
+    REHEARSAL_NAME,
+    DataSource,
+    EvaluationMetrics,
+    ModelManifest,
+)
+from models.registry import ModelRegistry, ModelVersion
+from models.rehearsal import Rehearsal
+from training.calibration import calibrated
+from training.dataset import load_images
+from training.errors import NotEnoughData
+from training.evaluate import columns_of, evaluate, none_column, rows_by
+from training.features import Features, photo_features, rehearsed, view_features
+from training.gate import Judged, NewPhotos, judge
+from training.head import PULL, Head, fit_head
+from training.network import (
+    backbone_digest,
+    backbone_of,
+    head_of,
+    serving_network,
+    widened_head,
+    with_head,
+)
+from training.pictures import confusion_picture
+from training.retrain import library_versions, model_file
+from training.sampling import shares
+from training.train import Epoch
+
+MIN_NEW_CLASS: Final = 10  # photos to learn from
+VIEWS: Final = 5  # random variations of each new photo, beside the photo itself
+NEW_SHARE: Final = 0.3  # weight of a new class: that of none-of-these, from which it must part
+_FOLDS: Final = 4
+_PARITY_IMAGES: Final = 12
+
+OnStage = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """What a quick retraining learns from and is judged by.
+
+    Attributes:
+        labels: the K labels of the candidate.
+        known: features of rehearsed images.
+        fresh: new photos of those labels.
+        notes: what a person should know: what was left out and why.
+    """
+
+    labels: tuple[str, ...]
+    known: Features
+    fresh: tuple[SnapshotImage, ...]
+    notes: tuple[str, ...]
+
+
+def quick_retrain(
+    snapshot: Snapshot,
+    start: ModelVersion,
+    registry: ModelRegistry,
+    *,
+    seed: int = 20,
+    on_stage: OnStage = lambda stage: None,
+    on_epoch: Callable[[Epoch], None] = lambda epoch: None,
+    on_step: Callable[[int, int], None] = lambda step, steps: None,
+) -> ModelVersion:
+    """Teach the last layer of a version the new photos, publish the candidate, and return it.
+
+    It carries the gate's report; it is not made active. An exception before the end leaves nothing
+    published.
+
+    Args:
+        snapshot: the store's images; those that the version did not ship with are new.
+        start: the active version, that the candidate starts from and is compared with.
+        registry: where the candidate is published.
+        seed: of the variations and the folds.
+        on_stage: told in words what happens next.
+        on_epoch: told what each iteration of the fit gave.
+        on_step: told how many photos are looked at, and how many there are.
+
+    Raises:
+        NotEnoughData: there is nothing new to learn.
+        NoBackbone: the version's network has no features.
+        InvalidVersion: the version's Keras file or its rehearsal is missing or another's.
+    """
+    on_stage(f"Reading {start.version}")
+    model = keras.models.load_model(start.folder / KERAS_NAME)
+    rehearsal = Rehearsal.read(start.folder / REHEARSAL_NAME)
+    if rehearsal.backbone != backbone_digest(model):
+        raise NotEnoughData(
+            f"The features that ship with {start.version} are of another network. Retrain "
+            "thoroughly instead."
+        )
+    plan = plan_quick(snapshot, start.manifest, rehearsed(rehearsal))
+    for note in plan.notes:
+        on_stage(note)
+    learned = tuple(i for i in plan.fresh if i.split != Split.TEST)
+    backbone = backbone_of(model)
+    on_stage(f"Looking at {len(plan.fresh)} new photos")
+    photos = photo_features(backbone, snapshot.root, plan.fresh, on_step)
+    on_stage(f"Looking at {VIEWS} variations of {len(learned)} new photos")
+    views = view_features(backbone, snapshot.root, learned, VIEWS, seed, on_step)
+    fitting = _Fitting(model, start.manifest, plan, photos, views)
+
+    on_stage("Checking how well photos are recognised that were not learned from")
+    new_photos = fitting.new_photos(seed)
+    on_stage(f"Learning {', '.join(fitting.changed)}")
+    head, history = fitting.fit(learned, on_epoch)
+
+    on_stage("Exporting to ONNX and comparing with Keras")
+    trained = with_head(model, *head)
+    serving = serving_network(trained, start.manifest.calibration)
+    pixels = load_images(
+        snapshot.root, plan.fresh[:_PARITY_IMAGES], plan.labels, start.manifest.input.side_px
+    ).pixels
+    parity: dict[str, float] = {}
+
+    def make_model(version: str) -> bytes:
+        content = to_onnx(
+            serving, labels=plan.labels, version=version, input_spec=start.manifest.input
+        )
+        parity.update(
+            check_parity(
+                lambda images: np.asarray(serving(images, training=False)[OUTPUT_NAME]),
+                onnx_predict(content),
+                pixels,
+            )
+        )
+        return content
+
+    def make_manifest(version: str, content: bytes) -> ModelManifest:
+        on_stage(f"Comparing the candidate with {start.version}")
+        manifest = start.manifest.model_copy(
+            update={
+                "version": version,
+                "created_at": ModelManifest.model_fields["created_at"].get_default(
+                    call_default_factory=True
+                ),
+                "labels": plan.labels,
+                "none_label": NONE_OF_THESE if NONE_OF_THESE in plan.labels else None,
+                "maps_output": MAPS_OUTPUT,
+                "sha256": hashlib.sha256(content).hexdigest(),
+                "size_bytes": len(content),
+                "parameters": trained.count_params(),
+                "training": {
+                    "mode": "quick", "views": VIEWS, "pull": PULL, "seed": seed,
+                    "learned": dict(Counter(i.label for i in learned)),
+                    "notes": list(plan.notes),
+                },
+                "history": history,
+                "snapshot": snapshot.digest,
+                "sources": _sources(start.manifest.sources, plan.fresh),
+                "parity": parity,
+                "libraries": library_versions(),
+                "parent": start.version,
+            }
+        )  # fmt: skip
+        test = fitting.test
+        candidate = Judged(probabilities_of(test.values, head, manifest), manifest)
+        active = Judged(
+            probabilities_of(test.values, head_of(model), start.manifest), start.manifest
+        )
+        return manifest.model_copy(
+            update={
+                "gate": judge(test.images, candidate, active, new_photos),
+                "metrics": _metrics(test.images, candidate),
+            }
+        )
+
+    def make_attachments(manifest: ModelManifest) -> dict[str, bytes]:
+        return {
+            f"confusion-{name.replace('/', '-')}.png": confusion_picture(name, scores, plan.labels)
+            for name, scores in manifest.metrics.items()
+        } | {
+            CARD_NAME: model_card(manifest).encode(),
+            KERAS_NAME: model_file(trained),
+            REHEARSAL_NAME: (start.folder / REHEARSAL_NAME).read_bytes(),
+        }
+
+    return registry.publish(make_model, make_manifest, make_attachments)
+
+
+def plan_quick(snapshot: Snapshot, start: ModelManifest, known: Features) -> _Plan:
+    """Return what a quick retraining learns: its labels, what it rehearses and what is new.
+
+    Pictures of none of the classes whose publisher calls them as a new class is called are left
+    out: they show it.
+
+    Args:
+        snapshot: the store's images.
+        start: the version that it starts from.
+        known: what that version ships with.
+
+    Raises:
+        NotEnoughData: no photo was added, or too few of a class.
+    """
+    shipped = {image.digest: image for image in known.images}
+    sources = {image.source for image in known.images}
+
+    def is_new(image: SnapshotImage) -> bool:
+        there = shipped.get(image.digest)
+        if there is None:
+            return image.source not in sources or image.label not in start.labels
+        # The store is right about what an image shows, but the test images stay what they are.
+        judges = there.split == Split.TEST and there.label in start.classes
+        return image.label != there.label and not judges
+
+    fresh = [image for image in snapshot.images if is_new(image)]
+    counts = Counter(i.label for i in fresh if i.split != Split.TEST)
+    wanted = {label for label in counts if label not in start.labels}
+    new = {label for label in wanted if counts[label] >= MIN_NEW_CLASS}
+    notes = [
+        f"{label} is left out: it has {counts[label]} photos to learn from; {MIN_NEW_CLASS} are "
+        "needed."
+        for label in sorted(wanted - new)
+    ]
+    labels = tuple(sorted((*start.classes, *new)))
+    if start.none_label:
+        labels = (*labels, start.none_label)
+    fresh = [image for image in fresh if image.label in labels]
+    if not any(image.split != Split.TEST for image in fresh):
+        raise NotEnoughData(
+            " ".join(
+                (
+                    "There is no new photo to learn from.",
+                    *notes,
+                    "Add photos on the Upload tab first.",
+                )
+            )
+        )
+    taken = {image.digest for image in fresh}
+    images = [image for image in known.images if image.digest not in taken]
+    namesakes = {
+        image.variety
+        for image in images
+        if image.label == start.none_label and any(_names(image.variety, label) for label in new)
+    }
+    if namesakes:
+        notes.append(
+            f"Pictures of {', '.join(sorted(namesakes))} count no longer as none of the classes."
+        )
+    kept = known.where(
+        lambda i: (
+            i.digest not in taken
+            and i.label in labels
+            and not (i.label == start.none_label and i.variety in namesakes)
+        )
+    )
+    return _Plan(labels, kept, tuple(fresh), tuple(notes))
+
+
+def _names(variety: str, label: str) -> bool:
+    """Return whether a publisher's folder is called as the class, in the singular or plural."""
+    parts = variety.casefold().replace("/", " ").replace("-", " ").replace("_", " ").split()
+    words = label.casefold().replace("-", " ").replace("_", " ").split()
+    return any(
+        all(
+            part in (word, word + "s", word + "es") or part + "s" == word
+            for part, word in zip(parts[at:], words, strict=False)
+        )
+        for at in range(len(parts) - len(words) + 1)
+    )
+
+
+class _Fitting:
+    """Fits the last layer to what is rehearsed and to some of the new photos."""
+
+    def __init__(
+        self,
+        model: keras.Model,
+        start: ModelManifest,
+        plan: _Plan,
+        photos: Features,
+        views: NDArray[np.float32],
+    ) -> None:
+        self._plan = plan
+        self._start = start
+        self._old_head = head_of(model)
+        self._head = widened_head(model, start, plan.labels)
+        self._nothing = none_column(plan.labels)
+        self._shift = start.calibration.none_shift if start.calibration else 0.0
+        self._rehearsed = plan.known.where(lambda i: i.split != Split.TEST)
+        self._photos = photos.where(lambda i: i.split != Split.TEST)
+        self._views = views
+        self.test = plan.known.where(lambda i: i.split == Split.TEST).and_(
+            photos.where(lambda i: i.split == Split.TEST)
+        )
+        self.changed = sorted({image.label for image in self._photos.images})
+
+    def fit(
+        self,
+        learned: Sequence[SnapshotImage],
+        on_epoch: Callable[[Epoch], None] = lambda epoch: None,
+    ) -> tuple[Head, list[dict[str, float]]]:
+        """Return the last layer that learned from these new photos, and the history."""
+        digests = {image.digest for image in learned}
+        rows = [row for row, i in enumerate(self._photos.images) if i.digest in digests]
+        seen = [row * VIEWS + view for row in rows for view in range(VIEWS)]
+        photos = [self._photos.images[row] for row in rows]
+        values = np.concatenate(
+            [self._rehearsed.values, self._photos.values[rows], self._views[seen]]
+        )
+        images = [*self._rehearsed.images, *photos]
+        weights = self._weights(images)
+        old, new = np.split(weights, [len(self._rehearsed)])
+        spread = np.concatenate([old, new / (VIEWS + 1), np.repeat(new / (VIEWS + 1), VIEWS)])
+        targets = columns_of(
+            [*images, *np.repeat(np.array(photos, object), VIEWS)], self._plan.labels
+        )
+        free = [self._plan.labels.index(label) for label in self.changed]
+        # Fitted as it is served: with the shift of none-of-these.
+        (kernel, bias), history = fit_head(
+            values, targets, spread, self._shifted(1), free, on_epoch
+        )
+        if self._nothing is not None:
+            bias[self._nothing] -= self._shift
+        return (kernel, bias), history
+
+    def new_photos(self, seed: int) -> NewPhotos:
+        """Return what fits that did not see them say of the new photos, a fold at a time."""
+        images = self._photos.images
+        fold_of = deal(images, _FOLDS, seed)
+        answers = np.empty(len(images), dtype=object)
+        manifest = self._start.model_copy(update={"labels": self._plan.labels})
+        for fold in range(_FOLDS):
+            rows = np.flatnonzero(fold_of == fold)
+            if len(rows):
+                head, _ = self.fit([images[row] for row in np.flatnonzero(fold_of != fold)])
+                found = probabilities_of(self._photos.values[rows], head, manifest)
+                answers[rows] = Judged(found, manifest).answers
+        active = probabilities_of(self._photos.values, self._old_head, self._start)
+        return NewPhotos(images, answers.astype(str), Judged(active, self._start).answers)
+
+    def _weights(self, images: Sequence[SnapshotImage]) -> NDArray[np.float64]:
+        weights = shares(images)
+        labels = np.array([image.label for image in images])
+        for label in set(self._plan.labels) - set(self._start.labels):
+            mine = labels == label
+            if mine.any():
+                weights[mine] *= NEW_SHARE / weights[mine].sum()
+        return weights
+
+    def _shifted(self, sign: int) -> Head:
+        kernel, bias = self._head[0], self._head[1].copy()
+        if self._nothing is not None:
+            bias[self._nothing] += sign * self._shift
+        return kernel, bias
+
+
+def deal(images: Sequence[SnapshotImage], folds: int, seed: int) -> NDArray[np.int64]:
+    """Return the fold of each image: photos of one scene together, each class spread over all.
+
+    A class that was photographed in fewer scenes than there are folds is dealt photo by photo.
+    """
+    fold_of = np.zeros(len(images), np.int64)
+    rng = np.random.default_rng(seed)
+    for _, rows in rows_by(image.label for image in images).items():
+        scenes = rows_by(images[row].scene or images[row].digest for row in rows)
+        groups = (
+            [rows[found] for found in scenes.values()]
+            if len(scenes) >= folds
+            else [np.array([row]) for row in rows]
+        )
+        for place, group in enumerate(rng.permutation(len(groups))):
+            fold_of[groups[group]] = place % folds
+    return fold_of
+
+
+def probabilities_of(
+    features: NDArray[np.float32], head: Head, manifest: ModelManifest
+) -> NDArray[np.float32]:
+    """Return the calibrated probabilities that a last layer gives features, float32 (N, K)."""
+    logits = features @ head[0] + head[1]
+    calibration = manifest.calibration
+    temperature, shift = (
+        (calibration.temperature, calibration.none_shift) if calibration else (1.0, 0.0)
+    )
+    return np.exp(calibrated(logits, temperature, manifest.none_column, shift)).astype(np.float32)
+
+
+def _metrics(images: Sequence[SnapshotImage], candidate: Judged) -> dict[str, EvaluationMetrics]:
+    manifest, metrics = candidate.manifest, {}
+    targets = columns_of(images, manifest.labels)
+    for name, rows in rows_by(f"{i.source}/{i.split}" for i in images).items():
+        if any(images[row].label in manifest.classes for row in rows):
+            metrics[name] = evaluate(
+                candidate.probabilities[rows],
+                targets[rows],
+                [images[row] for row in rows],
+                manifest.labels,
+                manifest.none_threshold,
+            )
+    return metrics
+
+
+def _sources(known: Sequence[DataSource], fresh: Sequence[SnapshotImage]) -> list[DataSource]:
+    added = []
+    for name, rows in rows_by(image.source for image in fresh).items():
+        counts = Counter(str(fresh[row].split) for row in rows)
+        added.append(DataSource(name=name, licence="", citation="", images=dict(counts)))
+    new = {source.name for source in added}
+    return [*(source for source in known if source.name not in new), *added]
