@@ -5,7 +5,7 @@ what a new column takes away. The others are pulled towards where they began.
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from typing import Final
 
 import numpy as np
@@ -16,7 +16,9 @@ from scipy.special import log_softmax
 from training.train import Epoch
 
 ITERATIONS: Final = 60
-PULL: Final = 5e-3  # see training/EXPERIMENTS.md
+# How strongly a column is held where it begins; see training/EXPERIMENTS.md.
+PULL_NEW: Final = 5e-3
+PULL_KNOWN: Final = 5e-2
 
 Head = tuple[NDArray[np.float32], NDArray[np.float32]]
 
@@ -26,28 +28,32 @@ def fit_head(
     targets: NDArray[np.int64],
     weights: NDArray[np.float64],
     start: Head,
-    free: Sequence[int],
+    pulls: Mapping[int, float],
+    label_smoothing: float = 0.0,
     on_epoch: Callable[[Epoch], None] = lambda epoch: None,
 ) -> tuple[Head, list[dict[str, float]]]:
     """Return the last layer that explains the targets best, and what each iteration gave.
 
-    Weighted cross-entropy with half the squared distance from the start times ``PULL`` added,
-    minimised by L-BFGS.
+    Weighted cross-entropy with half the squared distance of each column from its start, times its
+    pull, added; minimised by L-BFGS.
 
     Args:
         features: float32 (N, D).
         targets: int64 (N,), columns.
         weights: float64 (N,), how much each row counts.
         start: kernel float32 (D, K) and bias float32 (K,).
-        free: the columns that may change; at least one.
+        pulls: the columns that may change, at least one, and how strongly each is held.
+        label_smoothing: as the network was trained with; without it the fit would sharpen every
+            answer, and the calibration would no longer hold.
         on_epoch: told what each iteration gave.
     """
     kernel, bias = start
-    columns = np.array(free)
+    columns, pull = np.array(list(pulls)), np.array(list(pulls.values()), np.float32)
     rows, depth = np.arange(len(targets)), kernel.shape[0]
     weights = weights / weights.sum()
     fixed = features @ kernel + bias  # (N, K)
-    wanted = (targets[:, None] == columns).astype(np.float64)  # (N, m)
+    even = label_smoothing / len(bias)
+    wanted = (targets[:, None] == columns) * (1 - label_smoothing) + even  # (N, m)
     history: list[dict[str, float]] = []
     began = time.perf_counter()
     last: dict[str, float] = {}
@@ -57,17 +63,18 @@ def fit_head(
         logits = fixed.copy()
         logits[:, columns] += features @ change[:-1] + change[-1]
         log_probabilities = log_softmax(logits, axis=1)
-        found = -float(weights @ log_probabilities[rows, targets])
+        explained = (1 - label_smoothing) * log_probabilities[rows, targets]
+        found = -float(weights @ (explained + even * log_probabilities.sum(axis=1)))
         last["loss"] = found
         last["accuracy"] = float(weights @ (logits.argmax(axis=1) == targets))
         slope = weights[:, None] * (np.exp(log_probabilities[:, columns]) - wanted)  # (N, m)
         gradient = np.concatenate(
             [
-                features.T @ slope.astype(np.float32) + PULL * change[:-1],
+                features.T @ slope.astype(np.float32) + pull * change[:-1],
                 slope.sum(axis=0, keepdims=True),
             ]
         )
-        total = found + PULL / 2 * float((change[:-1] ** 2).sum())
+        total = found + float((pull / 2 * change[:-1] ** 2).sum())
         return total, gradient.ravel().astype(np.float64)
 
     def report(settings: NDArray[np.float64]) -> None:

@@ -37,7 +37,7 @@ from training.errors import NotEnoughData
 from training.evaluate import columns_of, evaluate, none_column, rows_by
 from training.features import Features, photo_features, rehearsed, view_features
 from training.gate import Judged, NewPhotos, judge
-from training.head import PULL, Head, fit_head
+from training.head import PULL_KNOWN, PULL_NEW, Head, fit_head
 from training.network import (
     backbone_digest,
     backbone_of,
@@ -55,6 +55,7 @@ MIN_NEW_CLASS: Final = 10  # photos to learn from
 VIEWS: Final = 5  # random variations of each new photo, beside the photo itself
 NEW_SHARE: Final = 0.3  # weight of a new class: that of none-of-these, from which it must part
 _FOLDS: Final = 4
+SMOOTHING: Final = "label_smoothing"  # a setting of the version that it started from
 _PARITY_IMAGES: Final = 12
 
 OnStage = Callable[[str], None]
@@ -166,7 +167,9 @@ def quick_retrain(
                 "size_bytes": len(content),
                 "parameters": trained.count_params(),
                 "training": {
-                    "mode": "quick", "views": VIEWS, "pull": PULL, "seed": seed,
+                    "mode": "quick", "views": VIEWS, "pull_new": PULL_NEW,
+                    "pull_known": PULL_KNOWN, "seed": seed,
+                    SMOOTHING: start.manifest.training.get(SMOOTHING, 0.0),
                     "learned": dict(Counter(i.label for i in learned)),
                     "notes": list(plan.notes),
                 },
@@ -302,6 +305,7 @@ class _Fitting:
         self._head = widened_head(model, start, plan.labels)
         self._nothing = none_column(plan.labels)
         self._shift = start.calibration.none_shift if start.calibration else 0.0
+        self._smoothing = float(start.training.get(SMOOTHING, 0.0))
         self._rehearsed = plan.known.where(lambda i: i.split != Split.TEST)
         self._photos = photos.where(lambda i: i.split != Split.TEST)
         self._views = views
@@ -330,10 +334,13 @@ class _Fitting:
         targets = columns_of(
             [*images, *np.repeat(np.array(photos, object), VIEWS)], self._plan.labels
         )
-        free = [self._plan.labels.index(label) for label in self.changed]
+        pulls = {
+            self._plan.labels.index(label): PULL_KNOWN if label in self._start.labels else PULL_NEW
+            for label in self.changed
+        }
         # Fitted as it is served: with the shift of none-of-these.
         (kernel, bias), history = fit_head(
-            values, targets, spread, self._shifted(1), free, on_epoch
+            values, targets, spread, self._shifted(), pulls, self._smoothing, on_epoch
         )
         if self._nothing is not None:
             bias[self._nothing] -= self._shift
@@ -363,10 +370,10 @@ class _Fitting:
                 weights[mine] *= NEW_SHARE / weights[mine].sum()
         return weights
 
-    def _shifted(self, sign: int) -> Head:
+    def _shifted(self) -> Head:
         kernel, bias = self._head[0], self._head[1].copy()
         if self._nothing is not None:
-            bias[self._nothing] += sign * self._shift
+            bias[self._nothing] += self._shift
         return kernel, bias
 
 
