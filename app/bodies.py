@@ -1,10 +1,11 @@
-"""The body of a predict request: read while it arrives, and never more of it than is accepted."""
+"""The bodies of requests: read while they arrive, and never more of them than is accepted."""
 
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeVar
 
+from pydantic import BaseModel, ValidationError
 from starlette.datastructures import FormData, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
@@ -13,7 +14,10 @@ from app.errors import BadRequest, PayloadTooLarge, TooManyFiles, UnsupportedCon
 from app.results import ImageFile
 from app.settings import Settings
 
+M = TypeVar("M", bound=BaseModel)
+
 FIELD: Final = "file"
+_MAX_JSON_BYTES: Final = 64_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +81,33 @@ async def read_body(request: Request, settings: Settings) -> PredictBody:
         f"The content type is {kind!r}; accepted: multipart/form-data with the field {FIELD!r}, or "
         "the image itself as image/* or application/octet-stream."
     )
+
+
+async def read_json(request: Request, model: type[M]) -> M:
+    """Return the fields of a small JSON body; an empty one leaves all of them out.
+
+    Raises:
+        BadRequest: it is no JSON object, or a field is unknown or of the wrong kind.
+        PayloadTooLarge: the body.
+        UnsupportedContent: the content type is not JSON.
+    """
+    content = b""
+    async for chunk in request.stream():
+        content += chunk
+        if len(content) > _MAX_JSON_BYTES:
+            raise PayloadTooLarge("The request", _MAX_JSON_BYTES)
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if content.strip() and kind != "application/json":
+        raise UnsupportedContent(f"The content type is {kind!r}; accepted: application/json.")
+    try:
+        return model.model_validate_json(content.strip() or b"{}")
+    except ValidationError as error:
+        problems = "; ".join(
+            f"{'.'.join(map(str, p['loc'])) or 'the body'}: {p['msg']}" for p in error.errors()[:3]
+        )
+        raise BadRequest(
+            f"The JSON cannot be used ({problems}). Its fields are {', '.join(model.model_fields)}."
+        ) from error
 
 
 @dataclass(frozen=True, slots=True)

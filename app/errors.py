@@ -3,13 +3,18 @@
 ServingError
 ├── InvalidSettings     (ValueError)    an environment variable cannot be used
 ├── BadRequest          (ValueError)    400  the request is not put together as documented
+├── InvalidSchedule     (ValueError)    400  a schedule cannot be kept
 ├── UploadsOff          (PermissionError)  403  photos are not taken here
+├── RetrainingOff       (PermissionError)  403  nor are models trained or changed
 ├── UnknownRoute        (LookupError)   404  no such route under /api
+├── JobNotFound         (LookupError)   404  no job has that number
 ├── MethodNotAllowed    (LookupError)   405  the route exists, with another method
+├── NotReady            (RuntimeError)  409  a retraining cannot start yet
 ├── PayloadTooLarge     (ValueError)    413  more bytes than a file or a request may have
 ├── TooManyFiles        (ValueError)    413  more images than one request may have
 ├── UnsupportedContent  (ValueError)    415  the body is of a type that is not read
 ├── Overloaded          (RuntimeError)  429  all workers are busy and enough requests wait
+├── TooManyJobs         (RuntimeError)  429  as many retrainings wait as may
 ├── NoModel             (RuntimeError)  503  no version could be loaded
 └── ModelMismatch       (ValueError)    a model file is not what its manifest says
 """
@@ -21,7 +26,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from data.errors import DataError, ImageTooLarge, UnsupportedImage
-from models.errors import ModelError
+from models.errors import ModelError, VersionNotFound, VersionRejected
 
 if TYPE_CHECKING:
     import gradio as gr
@@ -49,6 +54,38 @@ class UploadsOff(ServingError, PermissionError):
             "Uploading is off: this server can be reached from other machines, and nobody is told "
             "apart yet. Run it on 127.0.0.1 to collect photos."
         )
+
+
+class RetrainingOff(ServingError, PermissionError):
+    """Models are not trained or changed, because strangers can reach this server."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Retraining and changing the model are off: this server can be reached from other "
+            "machines, and nobody is told apart yet. Run it on 127.0.0.1 to do either."
+        )
+
+
+class InvalidSchedule(ServingError, ValueError):
+    """A schedule holds a value that cannot be used."""
+
+
+class JobNotFound(ServingError, LookupError):
+    """No job has that number."""
+
+    def __init__(self, job_id: int) -> None:
+        super().__init__(f"There is no job {job_id}. GET /api/jobs lists those there are.")
+
+
+class NotReady(ServingError, RuntimeError):
+    """A retraining cannot start, and why."""
+
+
+class TooManyJobs(ServingError, RuntimeError):
+    """As many retrainings wait as may."""
+
+    def __init__(self, waiting: int) -> None:
+        super().__init__(f"{waiting} retrainings wait already. Cancel one, or wait for them.")
 
 
 class UnknownRoute(ServingError, LookupError):
@@ -119,7 +156,13 @@ class ModelMismatch(ServingError, ValueError):
 
 _STATUS: Final[tuple[tuple[type[Exception], int], ...]] = (
     (BadRequest, 400),
+    (InvalidSchedule, 400),
     (UploadsOff, 403),
+    (RetrainingOff, 403),
+    (JobNotFound, 404),
+    (VersionNotFound, 404),
+    (NotReady, 409),
+    (VersionRejected, 409),
     (UnknownRoute, 404),
     (MethodNotAllowed, 405),
     (PayloadTooLarge, 413),
@@ -129,6 +172,7 @@ _STATUS: Final[tuple[tuple[type[Exception], int], ...]] = (
     (UnsupportedImage, 415),
     (DataError, 422),  # a picture that is damaged, or an archive that is
     (Overloaded, 429),
+    (TooManyJobs, 429),
     (NoModel, 503),
 )
 

@@ -1,5 +1,6 @@
 """Builds every object of the running app once, and passes it on."""
 
+import asyncio
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -11,6 +12,7 @@ from fastapi_offline import FastAPIOffline
 
 from app.collection import CollectionService
 from app.examples import write_examples
+from app.learning import LearningService
 from app.metrics import Metrics
 from app.predictor import OnnxPredictor
 from app.rest import build_router
@@ -20,13 +22,13 @@ from app.workers import WorkerPool
 from data.reviews import ReviewQueue
 from data.state import reviews_dir, store_dir
 from data.store import DatasetStore
-from models.registry import open_registry
+from models.registry import ModelRegistry, open_registry
 
 
-def create_service(settings: Settings) -> PredictionService:
+def create_service(settings: Settings, registry: ModelRegistry | None = None) -> PredictionService:
     """Return the prediction service over the state directory, its version loaded."""
     service = PredictionService(
-        open_registry(settings.state_dir),
+        registry or open_registry(settings.state_dir),
         limits=settings.image_limits,
         pool=WorkerPool(settings.workers, settings.max_pending, settings.max_wait_s),
         metrics=Metrics(),
@@ -36,13 +38,20 @@ def create_service(settings: Settings) -> PredictionService:
     return service
 
 
-def create_collection(settings: Settings, service: PredictionService) -> CollectionService:
+def create_collection(
+    settings: Settings, service: PredictionService, store: DatasetStore
+) -> CollectionService:
     """Return the service that collects photos in the state directory."""
-    limits = settings.image_limits
-    return CollectionService(
-        DatasetStore(store_dir(settings.state_dir), limits),
-        service,
-        ReviewQueue(reviews_dir(settings.state_dir), limits),
+    reviews = ReviewQueue(reviews_dir(settings.state_dir), settings.image_limits)
+    return CollectionService(store, service, reviews)
+
+
+def create_learning(
+    settings: Settings, service: PredictionService, registry: ModelRegistry, store: DatasetStore
+) -> LearningService:
+    """Return the service that retrains and changes the served version."""
+    return LearningService(
+        service, registry, store, settings.state_dir, threads=settings.retrain_threads
     )
 
 
@@ -51,13 +60,23 @@ def create_app(settings: Settings) -> FastAPI:
 
     Where no model version can be loaded the app starts all the same, and says so.
     """
-    service = create_service(settings)
-    # Nobody is told apart yet, so only the person at this machine may change the store.
-    collection = create_collection(settings, service) if settings.is_local else None
+    registry = open_registry(settings.state_dir)
+    service = create_service(settings, registry)
+    collection: CollectionService | None = None
+    learning: LearningService | None = None
+    # Nobody is told apart yet, so only the person at this machine may change photos and models.
+    if settings.is_local:
+        store = DatasetStore(store_dir(settings.state_dir), settings.image_limits)
+        collection = create_collection(settings, service, store)
+        learning = create_learning(settings, service, registry, store)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        if learning:
+            learning.start()
         yield
+        if learning:
+            await asyncio.to_thread(learning.close)
         service.close()
         if collection:
             collection.close()
@@ -71,8 +90,8 @@ def create_app(settings: Settings) -> FastAPI:
         lifespan=lifespan,
     )
     app.state.service = service
-    app.include_router(build_router(service, settings, collection))
-    _mount_page(app, service, collection, settings)
+    app.include_router(build_router(service, settings, collection, learning))
+    _mount_page(app, service, collection, learning, settings)
     return app
 
 
@@ -80,6 +99,7 @@ def _mount_page(
     app: FastAPI,
     service: PredictionService,
     collection: CollectionService | None,
+    learning: LearningService | None,
     settings: Settings,
 ) -> None:
     # Gradio keeps uploads where this says, and reads it when it makes components.
@@ -93,9 +113,8 @@ def _mount_page(
     from app.tabs.page import build_page
     from app.tabs.predict import PAGE_JS
 
-    page = build_page(
-        service, collection, settings, write_examples(settings.state_dir / "examples")
-    )
+    examples = write_examples(settings.state_dir / "examples")
+    page = build_page(service, collection, learning, settings, examples)
     page.state_session_capacity = settings.max_sessions
     gr.mount_gradio_app(
         app,
@@ -105,7 +124,8 @@ def _mount_page(
         server_port=settings.port,
         allowed_paths=[],
         blocked_paths=[
-            str(Path(settings.state_dir) / name) for name in ("models", "store", "reviews")
+            str(Path(settings.state_dir) / name)
+            for name in ("models", "store", "reviews", "jobs", "snapshots")
         ],
         show_error=True,
         max_file_size=settings.max_request_bytes,

@@ -7,23 +7,42 @@ from typing import Any, Final
 import orjson
 from fastapi import APIRouter, Request, Response
 from fastapi.routing import APIRoute
+from starlette.routing import compile_path
 
-from app.bodies import read_body, read_upload
+from app.bodies import read_body, read_json, read_upload
 from app.collection import CollectionService
-from app.errors import MethodNotAllowed, UnknownRoute, UploadsOff, http_error
+from app.errors import (
+    BadRequest,
+    MethodNotAllowed,
+    RetrainingOff,
+    UnknownRoute,
+    UploadsOff,
+    http_error,
+)
+from app.learning import LearningService
 from app.results import new_request_id
+from app.scheduler import Schedule
 from app.schemas import (
+    LEARNING_ERRORS,
     PREDICT_ERRORS,
     PREDICT_REQUEST,
     UPLOAD_ERRORS,
     UPLOAD_REQUEST,
+    ActivateBody,
     ClassProgress,
     HealthBody,
+    JobBody,
+    JobDetails,
+    JobStarted,
+    ModelBody,
     NamedError,
     NamedPrediction,
     PredictionBody,
+    RetrainBody,
+    ScheduleBody,
     StatusBody,
     UploadReportBody,
+    json_body,
 )
 from app.service import PredictionService
 from app.settings import Settings
@@ -35,6 +54,14 @@ ROUTES: Final = {
     "/api/predict": "POST",
     "/api/upload_retrain_data": "POST",
     "/api/classes": "GET",
+    "/api/retrain": "POST",
+    "/api/jobs": "GET",
+    "/api/jobs/{job_id}": "GET",
+    "/api/jobs/{job_id}/cancel": "POST",
+    "/api/models": "GET",
+    "/api/models/roll_back": "POST",
+    "/api/models/{version}/activate": "POST",
+    "/api/schedule": "GET, PUT",
 }
 _ALL_METHODS: Final = ["GET", "POST", "PUT", "PATCH", "DELETE"]
 
@@ -42,7 +69,10 @@ Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
 
 def build_router(
-    service: PredictionService, settings: Settings, collection: CollectionService | None = None
+    service: PredictionService,
+    settings: Settings,
+    collection: CollectionService | None = None,
+    learning: LearningService | None = None,
 ) -> APIRouter:
     """Return the routes under ``/api``.
 
@@ -50,6 +80,7 @@ def build_router(
         service: answers.
         settings: limits of requests.
         collection: takes photos; None where uploading is off.
+        learning: retrains and changes the model; None where that is off.
     """
     router = APIRouter(prefix="/api", route_class=_Route, tags=["REST"])
 
@@ -124,15 +155,97 @@ def build_router(
         """Return how many photos each class has, and how many a retraining still wants."""
         return _json(await asyncio.to_thread(_require(collection).progress))
 
+    _add_learning_routes(router, learning)
+
     @router.api_route("/{path:path}", methods=_ALL_METHODS, include_in_schema=False)
     async def anything_else(request: Request) -> Response:
         # Gradio is mounted at "/" and would answer these with its own page.
         path = request.url.path
-        if path in ROUTES:
-            raise MethodNotAllowed(request.method, path, ROUTES[path])
+        for template, methods in ROUTES.items():
+            if compile_path(template)[0].match(path):
+                raise MethodNotAllowed(request.method, path, methods)
         raise UnknownRoute(path, list(ROUTES))
 
     return router
+
+
+def _add_learning_routes(router: APIRouter, learning: LearningService | None) -> None:
+    """Add the routes that retrain, follow jobs and change the served version."""
+
+    def required() -> LearningService:
+        if learning is None:
+            raise RetrainingOff
+        return learning
+
+    @router.post(
+        "/retrain", status_code=202, response_model=JobStarted, responses=LEARNING_ERRORS,
+        openapi_extra=json_body(RetrainBody),
+    )  # fmt: skip
+    async def retrain(request: Request) -> Response:
+        """Queue a retraining; all fields may be left out. One that waits already is returned."""
+        body = await read_json(request, RetrainBody)
+        job = await asyncio.to_thread(required().retrain, body.mode, "over the API")
+        return _json({"job_id": job.id, "state": str(job.state)}, 202)
+
+    @router.get("/jobs", response_model=list[JobBody], responses=LEARNING_ERRORS)
+    async def jobs(request: Request) -> Response:
+        """Return the retrainings, the newest first."""
+        return _json(await asyncio.to_thread(required().jobs))
+
+    @router.get("/jobs/{job_id}", response_model=JobDetails, responses=LEARNING_ERRORS)
+    async def job(request: Request) -> Response:
+        """Return one retraining with its progress and the comparison that decided it."""
+        return _json(await asyncio.to_thread(required().job, _job_id(request)))
+
+    @router.post("/jobs/{job_id}/cancel", response_model=JobBody, responses=LEARNING_ERRORS)
+    async def cancel(request: Request) -> Response:
+        """End a retraining that waits or runs."""
+        return _json(await asyncio.to_thread(required().cancel, _job_id(request)))
+
+    @router.get("/models", response_model=list[ModelBody], responses=LEARNING_ERRORS)
+    async def models(request: Request) -> Response:
+        """Return the published versions, the newest first."""
+        return _json(await asyncio.to_thread(required().models))
+
+    @router.post("/models/roll_back", response_model=ModelBody, responses=LEARNING_ERRORS)
+    async def roll_back(request: Request) -> Response:
+        """Serve the version that was active before the present one."""
+        return _json(await asyncio.to_thread(required().roll_back))
+
+    @router.post(
+        "/models/{version}/activate", response_model=ModelBody, responses=LEARNING_ERRORS,
+        openapi_extra=json_body(ActivateBody),
+    )  # fmt: skip
+    async def activate(request: Request) -> Response:
+        """Serve a version from the next request on; no request fails meanwhile."""
+        body = await read_json(request, ActivateBody)
+        version = request.path_params["version"]
+        activate = required().activate
+        return _json(
+            await asyncio.to_thread(activate, version, override=body.override, reason=body.reason)
+        )
+
+    @router.get("/schedule", response_model=ScheduleBody, responses=LEARNING_ERRORS)
+    async def schedule(request: Request) -> Response:
+        """Return when a retraining starts by itself."""
+        return _json(await asyncio.to_thread(required().describe_schedule))
+
+    @router.put(
+        "/schedule", response_model=ScheduleBody, responses=LEARNING_ERRORS,
+        openapi_extra=json_body(Schedule),
+    )  # fmt: skip
+    async def set_schedule(request: Request) -> Response:
+        """Change when a retraining starts by itself; what is left out is off."""
+        chosen = await read_json(request, Schedule)
+        await asyncio.to_thread(required().set_schedule, chosen)
+        return _json(await asyncio.to_thread(required().describe_schedule))
+
+
+def _job_id(request: Request) -> int:
+    given = request.path_params["job_id"]
+    if not given.isascii() or not given.isdecimal() or len(given) > 12:
+        raise BadRequest(f"{given!r} is no job number; use that of POST /api/retrain.")
+    return int(given)
 
 
 def _require(collection: CollectionService | None) -> CollectionService:

@@ -142,6 +142,89 @@ class ClassProgress(BaseModel):
     missing: int = Field(description="How many a retraining still wants, at least.")
 
 
+class RetrainBody(BaseModel):
+    """What a retraining shall be."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    mode: str = Field(
+        default="quick",
+        description="`quick` learns new photos in about a minute; `thorough` trains every layer.",
+    )
+
+
+class ActivateBody(BaseModel):
+    """How a version is put live."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    override: bool = Field(default=False, description="Although the gate rejected it.")
+    reason: str = Field(default="", max_length=400, description="Kept; needed to override.")
+
+
+class JobStarted(BaseModel):
+    """The retraining that was queued."""
+
+    job_id: int
+    state: str
+
+
+class JobBody(BaseModel):
+    """One retraining."""
+
+    job_id: int
+    mode: str
+    state: str = Field(
+        description="`queued`, `running`, `succeeded`, `rejected`, `failed` or `cancelled`."
+    )
+    reason: str = Field(description="Who or what asked for it.")
+    queued_at: str
+    started_at: str | None
+    heartbeat_at: str | None
+    ended_at: str | None
+    pid: int | None
+    attempts: int
+    version: str | None = Field(description="The version that it published.")
+    message: str
+
+
+class JobDetails(JobBody):
+    """One retraining with its progress and what decided it."""
+
+    progress: dict[str, Any]
+    gate: dict[str, Any] | None = Field(description="How its version compares with the one before.")
+
+
+class ModelBody(BaseModel):
+    """One published version."""
+
+    version: str
+    active: bool
+    state: str = Field(description="`published`, or `rejected` by the comparison.")
+    created_at: str
+    classes: list[str]
+    parent: str | None
+    mode: str
+    accuracy: dict[str, float] = Field(description="By test set.")
+    problems: list[str] = Field(description="Why it was rejected.")
+
+
+class ScheduleBody(BaseModel):
+    """When a retraining starts by itself."""
+
+    cron: str
+    after_images: int
+    mode: str
+    next_start: str | None
+    new_photos: int
+
+
+def json_body(model: type[BaseModel]) -> dict[str, Any]:
+    """Return what OpenAPI says of a JSON body that may be left out."""
+    schema = model.model_json_schema()
+    return {"requestBody": {"content": {"application/json": {"schema": schema}}}}
+
+
 _BINARY: Final = {"type": "string", "format": "binary"}
 _FORM: Final = {
     "type": "object",
@@ -227,6 +310,13 @@ UPLOAD_ERRORS: Final[dict[int | str, dict[str, Any]]] = {
     413: {"model": ErrorBody, "description": "Too many bytes or files."},
     415: {"model": ErrorBody, "description": "Not multipart."},
     422: {"model": ErrorBody, "description": "The class name breaks the rules."},
+}
+LEARNING_ERRORS: Final[dict[int | str, dict[str, Any]]] = {
+    400: {"model": ErrorBody, "description": "Malformed request, or a value out of range."},
+    403: {"model": ErrorBody, "description": "Retraining is off on this server."},
+    404: {"model": ErrorBody, "description": "No such job or version."},
+    409: {"model": ErrorBody, "description": "It cannot start, or the version was rejected."},
+    429: {"model": ErrorBody, "description": "Too many retrainings wait."},
 }
 PREDICT_ERRORS: Final[dict[int | str, dict[str, Any]]] = {
     400: {"model": ErrorBody, "description": "Malformed request, or no image in it."},

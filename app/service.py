@@ -40,7 +40,7 @@ from data.errors import DataError
 from data.images import DEFAULT_LIMITS, ImageLimits, load_model_input
 from models.card import card_text
 from models.decision import decide, nearest
-from models.errors import ModelError
+from models.errors import ModelError, VersionRejected
 from models.manifest import ModelManifest
 from models.registry import ModelRegistry, ModelVersion
 
@@ -110,7 +110,11 @@ class PredictionService:
             except ModelError as error:
                 first, self._problem = [], str(error)
             tried = [v.version for v in first]
-            others = [v for v in reversed(self._registry.list()) if v.version not in tried]
+            others = [
+                version
+                for version in reversed(self._registry.list())
+                if version.version not in tried and not version.manifest.rejected
+            ]
             for version in [*first, *others]:
                 try:
                     self._served = self._prepare(version)
@@ -122,7 +126,7 @@ class PredictionService:
         _log.error("no model version could be loaded: %s", self._problem)
         return False
 
-    def swap(self, version: str) -> ModelManifest:
+    def swap(self, version: str, reason: str = "", *, override: bool = False) -> ModelManifest:
         """Serve another version from the next request on, and make it the active one.
 
         It is loaded, verified and warmed up first, so no request waits for it; those in flight
@@ -130,20 +134,42 @@ class PredictionService:
 
         Args:
             version: name of a published version.
+            reason: kept in the registry's log.
+            override: serve it even though the gate rejected it.
 
         Returns:
             Its manifest.
 
         Raises:
             VersionNotFound: there is no such version.
+            VersionRejected: the gate rejected it.
             InvalidVersion: its files are damaged.
             ModelMismatch: its model is not what its manifest says.
         """
         with self._swap_lock:
-            served = self._prepare(self._registry.get(version))
-            self._registry.activate(version)
+            found = self._registry.get(version)
+            if found.manifest.gate and found.manifest.rejected and not override:
+                failed = [c.message for c in found.manifest.gate.checks if not c.passed]
+                raise VersionRejected(version, failed)
+            served = self._prepare(found)
+            self._registry.activate(version, reason)
             self._served, self._problem = served, ""
-        _log.info("now serving %s", version)
+        _log.info("now serving %s: %s", version, reason or "asked for")
+        return served.manifest
+
+    def roll_back(self, reason: str = "") -> ModelManifest:
+        """Serve the version that was active before the present one, as ``swap`` does.
+
+        Raises:
+            VersionNotFound: there was none before.
+            InvalidVersion: its files are damaged.
+            ModelMismatch: its model is not what its manifest says.
+        """
+        with self._swap_lock:
+            served = self._prepare(self._registry.previous())
+            self._registry.roll_back(reason)
+            self._served, self._problem = served, ""
+        _log.info("back to %s: %s", served.manifest.version, reason or "asked for")
         return served.manifest
 
     def predict(

@@ -36,6 +36,8 @@ class Settings:
         max_pending: most requests waiting or being answered; the next one gets 429
             (``FRUIT_MAX_PENDING``).
         max_wait_s: longest wait for a worker, in seconds; then 429 (``FRUIT_MAX_WAIT_S``).
+        retrain_threads: threads of a retraining, half the cores by default; it runs at the lowest
+            priority beside the predictions (``FRUIT_RETRAIN_THREADS``).
         max_sessions: most page and client sessions kept in memory (``FRUIT_MAX_SESSIONS``).
     """
 
@@ -51,6 +53,7 @@ class Settings:
     inference_threads: int = 1
     max_pending: int = 128
     max_wait_s: float = 10.0
+    retrain_threads: int = 1
     max_sessions: int = 500
 
     @property
@@ -87,6 +90,7 @@ class Settings:
             inference_threads=count("FRUIT_INFERENCE_THREADS", cls.inference_threads),
             max_pending=count("FRUIT_MAX_PENDING", cls.max_pending),
             max_wait_s=_reader(environ, float, lower=0.0)("FRUIT_MAX_WAIT_S", cls.max_wait_s),
+            retrain_threads=count("FRUIT_RETRAIN_THREADS", max(1, available_cores() // 2)),
             max_sessions=count("FRUIT_MAX_SESSIONS", cls.max_sessions),
         )
 

@@ -39,3 +39,8 @@ def snapshots_dir(state: Path) -> Path:
 def cross_validations_dir(state: Path) -> Path:
     """Return the folder of what cross-validations found."""
     return state / "cross-validations"
+
+
+def jobs_dir(state: Path) -> Path:
+    """Return the folder of retrain jobs: their table and a folder for each."""
+    return state / "jobs"

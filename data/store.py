@@ -303,6 +303,16 @@ class DatasetStore:
                 for source, label, split, count in connection.execute(query)
             }
 
+    def added_since(self, moment: str, source: str) -> int:
+        """Return how many images of a source were added after a moment, ISO 8601 in UTC."""
+        query = (
+            select(func.count())
+            .select_from(_images)
+            .where(_images.c.source == source, _images.c.added_at > moment)
+        )
+        with self._engine.connect() as connection:
+            return int(connection.execute(query).scalar_one())
+
     def snapshot(self) -> Snapshot:
         """Return the store as it is now, as an immutable list."""
         return Snapshot.of(

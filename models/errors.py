@@ -4,6 +4,7 @@ ModelError
 ├── VersionNotFound   (LookupError)  no version of that name, or none at all
 ├── InvalidVersion    (ValueError)   a version's files are damaged or do not match its manifest
 ├── VersionRejected   (RuntimeError) the gate refused it, and nobody overrode that on purpose
+├── InvalidJob        (ValueError)   a file of a retrain job is missing or damaged
 └── VersionInUse      (RuntimeError) the active version cannot be deleted
 """
 
@@ -37,6 +38,10 @@ class VersionRejected(ModelError, RuntimeError):
             f"{' '.join(reasons)} To serve it all the same, override that and say why."
         )
         self.version = version
+
+
+class InvalidJob(ModelError, ValueError):
+    """A file of a retrain job is missing or damaged."""
 
 
 class VersionInUse(ModelError, RuntimeError):

@@ -23,7 +23,7 @@ _COLLAPSE: Final = 0.20  # of a class's recall
 _FEWEST_LOST: Final = 3  # photos: fewer say nothing of a class
 _CALIBRATION_ROOM: Final = 0.03  # the expected error of 82 photos moves by that much by chance
 _CALIBRATION_GOOD: Final = 0.05
-_REFUSED: Final = 0.90  # of pictures of none of the classes
+_REFUSED: Final = 0.85  # of pictures of none of the classes
 _NEW_CLASS_RECALL: Final = 0.70
 _NEW_PHOTOS_RECALL: Final = 0.50  # of photos added to a class that was known
 

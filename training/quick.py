@@ -20,6 +20,7 @@ from data.splits import Split
 from export.convert import to_onnx
 from export.parity import check_parity, onnx_predict
 from models.card import CARD_NAME, model_card
+from models.jobs import MIN_NEW_CLASS
 from models.manifest import (
     KERAS_NAME,
     MAPS_OUTPUT,
@@ -51,7 +52,6 @@ from training.retrain import library_versions, model_file
 from training.sampling import shares
 from training.train import Epoch
 
-MIN_NEW_CLASS: Final = 10  # photos to learn from
 VIEWS: Final = 5  # random variations of each new photo, beside the photo itself
 NEW_SHARE: Final = 0.3  # weight of a new class: that of none-of-these, from which it must part
 _FOLDS: Final = 4

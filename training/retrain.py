@@ -33,6 +33,7 @@ from models.manifest import (
     REHEARSAL_NAME,
     DataSource,
     EvaluationMetrics,
+    GateReport,
     InputSpec,
     ModelManifest,
 )
@@ -44,7 +45,8 @@ from training.cross_validation import CrossValidation, cross_validate
 from training.dataset import LabelledImages, labels_of, load_images, training_data
 from training.evaluate import evaluate, none_column, rows_by
 from training.features import make_rehearsal
-from training.network import has_backbone, serving_network
+from training.gate import Judged, judge
+from training.network import has_backbone, serving_network, widened_head, with_head
 from training.pictures import confusion_picture, history_picture
 from training.train import Epoch, fit, predict_logits, use_threads
 
@@ -59,6 +61,7 @@ def retrain(
     registry: ModelRegistry,
     cross_validation: CrossValidation | None = None,
     *,
+    start: ModelVersion | None = None,
     on_stage: Callable[[str], None] = lambda stage: None,
     on_epoch: Callable[[Epoch], None] = lambda epoch: None,
     on_step: Callable[[int, int], None] = lambda step, steps: None,
@@ -73,6 +76,8 @@ def retrain(
         registry: where the version is published. It is not made active.
         cross_validation: of these images with these settings; then the validation images train too,
             and the calibration is taken from it. None calibrates on the validation images.
+        start: the active version, whose weights it starts from and which the gate compares it with;
+            None starts anew and compares nothing.
         on_stage: told in words what happens next.
         on_epoch: told what each epoch gave.
         on_step: told how many steps are done, and how many there are at most.
@@ -94,9 +99,9 @@ def retrain(
         learned += validation.images
     data = training_data(config, snapshot.root, learned, labels)
     on_stage(f"Training {config.network} on {data.images:,} images")
-    trained = fit(
-        config, data, None if cross_validation else validation, len(labels), on_epoch, on_step
-    )
+    model = _started_from(start, labels) if start else None
+    judged_by = None if cross_validation else validation
+    trained = fit(config, data, judged_by, len(labels), on_epoch, on_step, model)
     if cross_validation:
         calibration, judged = cross_validation.calibration, [test]
     else:
@@ -112,6 +117,7 @@ def retrain(
     metrics: dict[str, EvaluationMetrics] = {}
     if cross_validation:
         metrics.update(cross_validation.metrics)
+    answers: list[NDArray[np.float32]] = []
 
     def make_model(version: str) -> bytes:
         content = to_onnx(serving, labels=labels, version=version, input_spec=input_spec)
@@ -124,11 +130,13 @@ def retrain(
             )
         )
         on_stage("Judging the exported model on images it never learned from")
-        metrics.update(score(predict, labels, calibration.none_threshold, *judged))
+        for part in judged:
+            answers.append(_predict_all(predict, part.pixels))
+            metrics.update(score(part, answers[-1], labels, calibration.none_threshold))
         return content
 
     def make_manifest(version: str, content: bytes) -> ModelManifest:
-        return ModelManifest(
+        manifest = ModelManifest(
             version=version,
             labels=labels,
             none_label=NONE_OF_THESE if NONE_OF_THESE in labels else None,
@@ -146,7 +154,12 @@ def retrain(
             sources=_sources(snapshot),
             parity=parity,
             libraries=library_versions(),
+            parent=start.version if start else None,
         )
+        if start is None:
+            return manifest
+        on_stage(f"Comparing the candidate with {start.version}")
+        return manifest.model_copy(update={"gate": _gate(start, manifest, judged, answers)})
 
     def make_attachments(manifest: ModelManifest) -> dict[str, bytes]:
         rehearsal = {}
@@ -167,21 +180,55 @@ def retrain(
     return registry.publish(make_model, make_manifest, make_attachments)
 
 
+def _started_from(start: ModelVersion, labels: Sequence[str]) -> keras.Model:
+    model = keras.models.load_model(start.folder / KERAS_NAME)
+    return with_head(model, *widened_head(model, start.manifest, labels))
+
+
+def _gate(
+    start: ModelVersion,
+    manifest: ModelManifest,
+    judged: Sequence[LabelledImages],
+    answers: Sequence[NDArray[np.float32]],
+) -> GateReport:
+    """Compare on the test images, and on the validation images of classes that are new."""
+    images = [image for part in judged for image in part.images]
+    rows = [
+        row
+        for row, image in enumerate(images)
+        if image.split == Split.TEST or image.label not in start.manifest.labels
+    ]
+    pixels = np.concatenate([part.pixels for part in judged])[rows]
+    before = _predict_all(onnx_predict(start.model_path.read_bytes()), pixels)
+    return judge(
+        [images[row] for row in rows],
+        Judged(np.concatenate(answers)[rows], manifest),
+        Judged(before, start.manifest),
+    )
+
+
 def score(
-    predict: Predict, labels: Sequence[str], none_threshold: float | None, *parts: LabelledImages
+    part: LabelledImages,
+    probabilities: NDArray[np.float32],
+    labels: Sequence[str],
+    none_threshold: float | None,
 ) -> dict[str, EvaluationMetrics]:
-    """Return the metrics of each source and split among the images, by ``<source>/<split>``."""
-    metrics: dict[str, EvaluationMetrics] = {}
-    for part in parts:
-        for name, rows in rows_by(f"{i.source}/{i.split}" for i in part.images).items():
-            metrics[name] = evaluate(
-                _predict_all(predict, part.pixels[rows]),
-                part.targets[rows],
-                [part.images[row] for row in rows],
-                labels,
-                none_threshold,
-            )
-    return metrics
+    """Return the metrics of each source and split among the images, by ``<source>/<split>``.
+
+    Those without an image of one of the classes have none.
+    """
+    nothing = none_column(labels)
+    return {
+        name: evaluate(
+            probabilities[rows],
+            part.targets[rows],
+            [part.images[row] for row in rows],
+            labels,
+            none_threshold,
+        )
+        for name, rows in rows_by(f"{i.source}/{i.split}" for i in part.images).items()
+        if any(part.targets[row] != nothing for row in rows)
+    }
 
 
 def _predict_all(predict: Predict, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:

@@ -51,6 +51,7 @@ def fit(
     classes: int,
     on_epoch: Callable[[Epoch], None] = lambda epoch: None,
     on_step: Callable[[int, int], None] = lambda step, steps: None,
+    model: keras.Model | None = None,
 ) -> Fit:
     """Train the configured network, and return it with the weights of the chosen epoch.
 
@@ -64,6 +65,7 @@ def fit(
         classes: K.
         on_epoch: called after each epoch; an exception from it ends the run.
         on_step: called after each batch with the steps done and in all, over the whole run.
+        model: the network to go on with, with K outputs; None builds the configured one.
 
     Raises:
         ValueError: the schedule needs validation images, and there are none.
@@ -71,7 +73,7 @@ def fit(
     if validation is None and config.schedule == "plateau":
         raise ValueError("The schedule 'plateau' needs validation images; use 'cosine'.")
     keras.utils.set_random_seed(config.seed)
-    model = build_network(config, classes)
+    model = model or build_network(config, classes)
     model.compile(
         optimizer=keras.optimizers.Adam(_learning_rate(config, train.steps)),
         loss=keras.losses.CategoricalCrossentropy(

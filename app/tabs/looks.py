@@ -167,6 +167,32 @@ table.fc-figures th:first-child { text-align: left; font-weight: 500; }
 #reviews .grid-container { grid-template-columns: repeat(auto-fill, minmax(130px, 160px))
   !important; }
 .fc-warn { color: #b45309; }
+.fc-plain { list-style: none; margin: 6px 0; padding: 0; }
+.fc-plain li { padding: 3px 0; }
+.fc-empty .fc-plain { color: var(--body-text-color-subdued); max-width: 52ch; margin: 8px auto 0; }
+.fc-state-succeeded { background: #d1fae5; color: #065f46; }
+.fc-state-running, .fc-state-queued { background: #e0f2fe; color: #075985; }
+.fc-state-rejected, .fc-state-cancelled { background: #fef3c7; color: #78350f; }
+.fc-state-failed { background: #fee2e2; color: #991b1b; }
+.fc-job-message { white-space: pre-line; overflow-wrap: anywhere; }
+.fc-job h4 { margin: 16px 0 4px; font-size: .95rem; font-weight: 650; }
+.fc-job h5 { margin: 12px 0 0; font-size: .85rem; font-weight: 600; }
+.fc-now { font-weight: 600; margin: 8px 0; }
+.fc-checks li { padding-left: 24px; position: relative; font-size: .92rem; }
+.fc-checks li::before { position: absolute; left: 0; font-weight: 700; }
+.fc-check-yes::before { content: "\2713"; color: #047857; }
+.fc-check-no::before { content: "\2717"; color: #b91c1c; }
+.fc-plot { margin: 12px 0 0; }
+.fc-plot svg { width: 100%; max-width: 420px; height: auto; border-left: 1px solid
+  var(--border-color-primary); border-bottom: 1px solid var(--border-color-primary); }
+.fc-plot figcaption { font-size: .85rem; }
+.fc-pairs { list-style: none; padding: 0; margin: 4px 0 0; }
+.fc-pairs li { display: grid; grid-template-columns: 108px 1fr 92px; gap: 10px; align-items:
+  center; padding: 3px 0; font-size: .88rem; }
+.fc-pair .fc-track { height: 6px; margin: 2px 0; }
+.fc-fill.fc-before { background: #78716c; opacity: .7; }
+.fc-fill.fc-now { opacity: 1; margin: 0; }
+table.fc-left td { text-align: left; }
 .dark .fc-warn { color: #fcd34d; }
 @media (max-width: 700px) {
   .gradio-container main { padding: 10px 14px !important; }

@@ -6,9 +6,10 @@ from pathlib import Path
 import gradio as gr
 
 from app.collection import CollectionService
+from app.learning import LearningService
 from app.service import PredictionService
 from app.settings import Settings
-from app.tabs import predict, status, upload
+from app.tabs import predict, retrain, status, upload
 from app.tabs.looks import APPLE
 
 TITLE = "Fruit classifier"
@@ -23,6 +24,7 @@ HEADER = f"""
 def build_page(
     service: PredictionService,
     collection: CollectionService | None,
+    learning: LearningService | None,
     settings: Settings,
     examples: Sequence[Path],
 ) -> gr.Blocks:
@@ -31,6 +33,7 @@ def build_page(
     Args:
         service: what the tabs call to predict.
         collection: what they call to collect photos; None where that is off.
+        learning: what they call to retrain and to change the model; None where that is off.
         settings: limits of uploads.
         examples: pictures to try.
     """
@@ -43,7 +46,11 @@ def build_page(
                 predict.build_tab(service, collection, settings, examples)
             with gr.Tab("Upload", id="upload") as upload_tab:
                 upload.build_tab(collection, settings, upload_tab)
+            with gr.Tab("Retrain", id="retrain") as retrain_tab:
+                pass
             with gr.Tab("Status", id="status") as status_tab:
-                status.build_tab(service, status_tab, [predict_tab, upload_tab])
+                status.build_tab(service, status_tab, [predict_tab, upload_tab, retrain_tab])
+            with retrain_tab:
+                retrain.build_tab(learning, retrain_tab, [predict_tab, upload_tab, status_tab])
     page.queue(default_concurrency_limit=None, max_size=settings.max_pending)
     return page

@@ -1,0 +1,314 @@
+"""Retraining and versions: start jobs, follow them, put versions live and roll back.
+
+The flow right of the process boundary is in ``training``; here is what leads to it and what follows
+from it: a snapshot goes out, a published version with the gate's report comes back, and only a
+version that passed is served.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Final
+
+from app.collection import SOURCE
+from app.errors import BadRequest, NotReady
+from app.job_table import Job, JobState, JobTable
+from app.jobs import COMMAND, JobRunner
+from app.scheduler import Schedule, Scheduler
+from app.service import PredictionService
+from data.labels import NONE_OF_THESE
+from data.splits import Split
+from data.state import jobs_dir, snapshots_dir
+from data.store import DatasetStore
+from models.jobs import MIN_NEW_CLASS, JobRequest, JobResult, Mode, read_progress
+from models.manifest import KERAS_NAME, REHEARSAL_NAME
+from models.registry import ModelRegistry, ModelVersion
+
+MODES: Final[tuple[Mode, ...]] = ("quick", "thorough")
+_NICENESS: Final = 19  # every prediction goes before
+_BY_HAND: Final = "by hand"
+
+
+@dataclass(frozen=True)
+class Readiness:
+    """Whether a retraining can start, and what it would learn.
+
+    Attributes:
+        ready: whether it can.
+        problems: why it cannot, in sentences.
+        learns: new photos to learn from, by class.
+        notes: what else a person should know.
+    """
+
+    problems: tuple[str, ...]
+    learns: dict[str, int]
+    notes: tuple[str, ...]
+
+    @property
+    def ready(self) -> bool:
+        """Whether it can start."""
+        return not self.problems
+
+
+class LearningService:
+    """Retrain jobs and model versions.
+
+    Args:
+        service: serves the versions.
+        registry: publishes and remembers them.
+        store: the photos to learn from.
+        state_dir: everything the program writes.
+        threads: of a retrain job.
+        command: what runs a job; the training package by default.
+    """
+
+    def __init__(
+        self,
+        service: PredictionService,
+        registry: ModelRegistry,
+        store: DatasetStore,
+        state_dir: Path,
+        *,
+        threads: int = 1,
+        command: Sequence[str] = COMMAND,
+    ) -> None:
+        self._service = service
+        self._registry = registry
+        self._store = store
+        self._state_dir = state_dir
+        self._threads = threads
+        self._table = JobTable(jobs_dir(state_dir) / "jobs.db")
+        self._runner = JobRunner(
+            self._table,
+            jobs_dir(state_dir),
+            self._prepare,
+            self._finish,
+            command=command,
+            threads=threads,
+        )
+        self._scheduler = Scheduler(
+            jobs_dir(state_dir) / "schedule.json", self.retrain, self.count_new
+        )
+
+    def start(self) -> None:
+        """Settle what a crash left, run what is queued, and keep the schedule."""
+        self._registry.sweep()
+        self._runner.start()
+        self._scheduler.start()
+
+    def retrain(self, mode: str = "quick", reason: str = _BY_HAND) -> Job:
+        """Queue a retraining, and return its job; one that waits already is returned instead.
+
+        Raises:
+            BadRequest: there is no such mode.
+            NotReady: it cannot start, and why.
+            TooManyJobs: as many wait as may.
+        """
+        readiness = self.readiness(mode)
+        if not readiness.ready:
+            raise NotReady(" ".join(readiness.problems))
+        return self._runner.submit(mode, reason)
+
+    def readiness(self, mode: str) -> Readiness:
+        """Return whether a retraining can start, and what it would learn.
+
+        Raises:
+            BadRequest: there is no such mode.
+        """
+        if mode not in MODES:
+            raise BadRequest(f"The mode is {mode!r}; it must be one of {', '.join(MODES)}.")
+        active = self._service.served.manifest
+        counts: Counter[tuple[str, Split]] = Counter()
+        fresh: Counter[str] = Counter()
+        for (source, label, split), count in self._store.counts().items():
+            counts[label, split] += count
+            if split != Split.TEST and (source == SOURCE or label not in active.labels):
+                fresh[label] += count
+        few = {n: c for n, c in fresh.items() if n not in active.labels and c < MIN_NEW_CLASS}
+        learns = {n: c for n, c in sorted(fresh.items()) if n not in few}
+        notes = [
+            f"{shown(n)} is left out: {c} of {MIN_NEW_CLASS} photos to learn from."
+            for n, c in sorted(few.items())
+        ]
+        problems = []
+        if find_spec("tensorflow") is None:
+            problems.append(
+                "TensorFlow is not installed here: pip install 'fruit-classifier[train]'."
+            )
+        if mode == "quick":
+            problems += self._quick_problems(active.version, learns)
+        else:
+            missing = [
+                shown(label)
+                for label in active.labels
+                if counts[label, Split.TRAIN] < MIN_NEW_CLASS or not counts[label, Split.TEST]
+            ]
+            if missing:
+                problems.append(
+                    f"A thorough retraining rehearses every class from photographs; of "
+                    f"{', '.join(missing)} there are too few here. Fetch the base data set "
+                    "(python -m data fetch grocery), or retrain quickly, which needs none of them."
+                )
+        return Readiness(tuple(problems), learns, tuple(notes))
+
+    def _quick_problems(self, version: str, learns: dict[str, int]) -> list[str]:
+        problems = []
+        if not learns:
+            problems.append(
+                f"There is no new photo to learn from. Add some on the Upload tab: {MIN_NEW_CLASS} "
+                "or more of a new class, or any number of a known one."
+            )
+        folder = self._registry.get(version).folder
+        if not all((folder / name).exists() for name in (KERAS_NAME, REHEARSAL_NAME)):
+            problems.append(
+                f"{version} ships without what a quick retraining starts from; retrain thoroughly."
+            )
+        return problems
+
+    def count_new(self) -> int:
+        """Return how many photos were added since a job was last queued."""
+        return self._store.added_since(self._table.last_queued_at(), SOURCE)
+
+    def jobs(self, limit: int = 50) -> list[dict[str, Any]]:
+        """Return the jobs, the newest first."""
+        return [job.to_dict() for job in self._table.list(limit)]
+
+    def job(self, job_id: int) -> dict[str, Any]:
+        """Return a job with its progress and, where it published a version, the gate's report.
+
+        Raises:
+            JobNotFound: there is none of that number.
+        """
+        job = self._table.get(job_id)
+        gate = None
+        if job.version:
+            published = {v.version: v for v in self._registry.list()}.get(job.version)
+            gate = published.manifest.gate if published else None
+        return job.to_dict() | {
+            "progress": read_progress(self._runner.folder_of(job_id)),
+            "gate": gate.model_dump() | {"passed": gate.passed} if gate else None,
+        }
+
+    def cancel(self, job_id: int) -> dict[str, Any]:
+        """End a job that waits or runs, and return it; one that is over stays as it is.
+
+        Raises:
+            JobNotFound: there is none of that number.
+        """
+        return self._runner.cancel(job_id).to_dict()
+
+    def models(self) -> list[dict[str, Any]]:
+        """Return the published versions, the newest first, and which one is served."""
+        served = self._service.health()["version"]
+        return [_describe(v, served) for v in reversed(self._registry.list())]
+
+    def activations(self) -> list[dict[str, str]]:
+        """Return the changes of the served version, the latest first."""
+        return [
+            {"version": a.version, "at": a.at, "reason": a.reason}
+            for a in reversed(self._registry.activations())
+        ]
+
+    def activate(self, version: str, *, override: bool = False, reason: str = "") -> dict[str, Any]:
+        """Serve a version from the next request on, and return it.
+
+        Args:
+            version: of those published.
+            override: serve it even though the gate rejected it; that needs a reason.
+            reason: kept with the change.
+
+        Raises:
+            VersionNotFound: there is no such version.
+            VersionRejected: the gate rejected it.
+            BadRequest: it was to be overridden without a reason.
+        """
+        if override and not reason.strip():
+            raise BadRequest("To override the gate, say why: the reason is kept with the version.")
+        said = f"overriding the gate: {reason.strip()}" if override else reason.strip() or _BY_HAND
+        manifest = self._service.swap(version, said[:500], override=override)
+        return _describe(self._registry.get(manifest.version), manifest.version)
+
+    def roll_back(self) -> dict[str, Any]:
+        """Serve the version that was active before the present one, and return it.
+
+        Raises:
+            VersionNotFound: there was none before.
+        """
+        manifest = self._service.roll_back("rolled back")
+        return _describe(self._registry.get(manifest.version), manifest.version)
+
+    @property
+    def schedule(self) -> Schedule:
+        """When a retraining starts by itself."""
+        return self._scheduler.schedule
+
+    def set_schedule(self, schedule: Schedule) -> None:
+        """Let retrainings start by themselves at other times."""
+        self._scheduler.set(schedule)
+
+    def describe_schedule(self) -> dict[str, Any]:
+        """Return the schedule, the next start, and how many photos are new."""
+        following = self._scheduler.next_start()
+        return self.schedule.model_dump() | {
+            "next_start": following.isoformat(timespec="seconds") if following else None,
+            "new_photos": self.count_new(),
+        }
+
+    def close(self) -> None:
+        """End what runs; it begins again at the next start."""
+        self._scheduler.close()
+        self._runner.close()
+        self._table.close()
+
+    def _prepare(self, job: Job, folder: Path) -> None:
+        snapshot = self._store.snapshot()
+        path = snapshots_dir(self._state_dir) / f"{snapshot.digest[:16]}.json"
+        snapshot.save(path)
+        JobRequest(
+            mode=job.mode,  # type: ignore[arg-type]  # pydantic checks it
+            state_dir=str(self._state_dir.absolute()),
+            snapshot=str(path.absolute()),
+            start=self._service.served.manifest.version,
+            threads=self._threads,
+            niceness=_NICENESS,
+        ).write(folder)
+
+    def _finish(self, job: Job, result: JobResult) -> tuple[JobState, str]:
+        """Serve what a job published, if the gate let it pass and nobody else changed the model."""
+        published = self._registry.get(result.version or "")
+        gate = published.manifest.gate
+        served = self._service.served.manifest.version
+        if gate is None or not gate.passed:
+            reasons = [c.message for c in gate.checks if not c.passed] if gate else []
+            return JobState.REJECTED, " ".join(("Not better.", *reasons))
+        if served not in (gate.against, published.version):
+            return JobState.REJECTED, (
+                f"It was compared with {gate.against}, but {served} was put live meanwhile. Put "
+                f"{published.version} live by hand if you want it."
+            )
+        self._service.swap(published.version, f"job {job.id}, {job.reason}")
+        return JobState.SUCCEEDED, f"{published.version} is live."
+
+
+def shown(label: str) -> str:
+    """Return a label as it is read."""
+    return label.replace("_", " ")
+
+
+def _describe(version: ModelVersion, served: str | None) -> dict[str, Any]:
+    manifest = version.manifest
+    return {
+        "version": manifest.version,
+        "active": manifest.version == served,
+        "state": "rejected" if manifest.rejected else "published",
+        "created_at": manifest.created_at.isoformat(timespec="seconds"),
+        "classes": [label for label in manifest.labels if label != NONE_OF_THESE],
+        "parent": manifest.parent,
+        "mode": manifest.training.get("mode", "full"),
+        "accuracy": {n: m.accuracy for n, m in manifest.metrics.items() if n.endswith("/test")},
+        "problems": [c.message for c in manifest.gate.checks if not c.passed]
+        if manifest.gate
+        else [],
+    }

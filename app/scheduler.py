@@ -1,0 +1,155 @@
+"""Decides when a retraining starts by itself: at a time, or after so many new photos."""
+
+import logging
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+from apscheduler.schedulers.background import BackgroundScheduler
+from apscheduler.triggers.cron import CronTrigger
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from app.errors import InvalidSchedule
+from models.jobs import Mode
+from models.registry import write_atomically
+
+_log = logging.getLogger(__name__)
+
+CHOICES: Final = {
+    "off": "",
+    "every night": "0 3 * * *",
+    "every week": "0 3 * * 0",
+    "every month": "0 3 1 * *",
+}
+_TIMED: Final = "timed"
+_COUNTED: Final = "counted"
+_COUNT_EVERY_S: Final = 30
+# A start missed because the machine slept is made up for, within an hour.
+_MISFIRE_S: Final = 3600
+
+
+class Schedule(BaseModel):
+    """When a retraining starts by itself.
+
+    Attributes:
+        cron: five fields of crontab in UTC, such as ``0 3 * * *``; empty for never.
+        after_images: start after so many new photos; 0 for never.
+        mode: ``quick`` or ``thorough``.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    cron: str = Field(default="", max_length=100)
+    after_images: int = Field(default=0, ge=0, le=100_000)
+    mode: Mode = "quick"
+
+    @field_validator("cron")
+    @classmethod
+    def _is_cron(cls, cron: str) -> str:
+        if cron.strip():
+            CronTrigger.from_crontab(cron, timezone=UTC)
+        return cron.strip()
+
+    @classmethod
+    def of(cls, **values: object) -> "Schedule":
+        """Return the schedule with these values.
+
+        Raises:
+            InvalidSchedule: one of them cannot be used.
+        """
+        try:
+            return cls.model_validate(values)
+        except ValidationError as error:
+            problem = error.errors()[0]
+            name = problem["loc"][0] if problem["loc"] else "value"
+            raise InvalidSchedule(
+                f"{name} is {problem['input']!r}: {problem['msg']}. Give cron as five fields in "
+                "UTC such as '0 3 * * *', after_images as a whole number (0 for never), and mode "
+                "as 'quick' or 'thorough'."
+            ) from error
+
+
+class Scheduler:
+    """The one APScheduler of the app, and the schedule that it keeps in a file.
+
+    Args:
+        path: where the schedule is kept.
+        submit: starts a job of a mode, for a reason.
+        count_new: returns how many photos are new since the last job.
+    """
+
+    def __init__(
+        self, path: Path, submit: Callable[[str, str], object], count_new: Callable[[], int]
+    ) -> None:
+        self._path = path
+        self._submit = submit
+        self._count_new = count_new
+        self._schedule = _read(path)
+        self._scheduler = BackgroundScheduler(timezone=UTC)
+
+    @property
+    def schedule(self) -> Schedule:
+        """The present schedule."""
+        return self._schedule
+
+    def start(self) -> None:
+        """Keep the schedule from now on, in a thread."""
+        self._scheduler.start()
+        self._apply()
+
+    def set(self, schedule: Schedule) -> None:
+        """Keep another schedule, also after a restart."""
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(self._path, schedule.model_dump_json(indent=2).encode())
+        self._schedule = schedule
+        self._apply()
+
+    def next_start(self) -> datetime | None:
+        """Return when a retraining starts next by the clock, in UTC; None for never."""
+        job = self._scheduler.get_job(_TIMED)
+        found: datetime | None = job.next_run_time if job else None
+        return found
+
+    def close(self) -> None:
+        """End the thread."""
+        if self._scheduler.running:
+            self._scheduler.shutdown(wait=False)
+
+    def _apply(self) -> None:
+        for name in (_TIMED, _COUNTED):
+            if self._scheduler.get_job(name):
+                self._scheduler.remove_job(name)
+        options = {"coalesce": True, "max_instances": 1, "misfire_grace_time": _MISFIRE_S}
+        if self._schedule.cron:
+            trigger = CronTrigger.from_crontab(self._schedule.cron, timezone=UTC)
+            self._scheduler.add_job(self._start_timed, trigger, id=_TIMED, **options)
+        if self._schedule.after_images:
+            self._scheduler.add_job(
+                self.check_count, "interval", seconds=_COUNT_EVERY_S, id=_COUNTED, **options
+            )
+
+    def _start_timed(self) -> None:
+        self._start("by the schedule")
+
+    def check_count(self) -> None:
+        """Start a job if enough photos are new; called every half minute."""
+        wanted = self._schedule.after_images
+        if wanted and (count := self._count_new()) >= wanted:
+            self._start(f"after {count} new photos")
+
+    def _start(self, reason: str) -> None:
+        try:
+            self._submit(self._schedule.mode, reason)
+        except Exception as error:  # a full queue or too little data: the next time may be better
+            _log.warning("no retraining %s: %s", reason, error)
+
+
+def _read(path: Path) -> Schedule:
+    try:
+        return Schedule.model_validate_json(path.read_bytes())
+    except FileNotFoundError:
+        return Schedule()
+    except (OSError, ValidationError) as error:
+        _log.error("%s cannot be read, so nothing starts by itself: %s", path, error)
+        return Schedule()

@@ -1,0 +1,275 @@
+"""Retrainings, comparisons and versions as HTML: pure functions, every string escaped."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from html import escape
+from typing import Any, Final
+
+from app.learning import Readiness
+from app.tabs.cards import pretty
+
+_WORDS: Final = {
+    "queued": "Waiting",
+    "running": "Running",
+    "succeeded": "Live",
+    "rejected": "Refused",
+    "failed": "Failed",
+    "cancelled": "Cancelled",
+}
+_MODES: Final = {"quick": "Quick", "thorough": "Thorough", "full": "Trained by hand"}
+# Colours that the colour-blind can tell apart (M. Okabe, K. Ito, 2008), and dashes besides.
+_LOSS, _ACCURACY = "#d55e00", "#0072b2"
+_PLOT_WIDTH: Final = 420
+_PLOT_HEIGHT: Final = 120
+
+
+def readiness_html(readiness: Readiness) -> str:
+    """Return what a retraining would learn, or why it cannot start."""
+    if not readiness.ready:
+        items = "".join(f"<li>{escape(p)}</li>" for p in (*readiness.problems, *readiness.notes))
+        return (
+            '<section class="fc-card fc-empty"><h2>Nothing to do yet</h2>'
+            f'<ul class="fc-plain">{items}</ul></section>'
+        )
+    rows = "".join(
+        f"<li><b>{escape(pretty(label))}</b> {count:,} photos</li>"
+        for label, count in readiness.learns.items()
+    )
+    notes = "".join(f'<p class="fc-warn">{escape(note)}</p>' for note in readiness.notes)
+    learned = (
+        f'<ul class="fc-plain">{rows}</ul>'
+        if rows
+        else "<p>No new photo; every layer goes on learning from the photos that are here.</p>"
+    )
+    return (
+        '<section class="fc-card"><h3>What it learns from <small>added photos</small></h3>'
+        f"{learned}{notes}</section>"
+    )
+
+
+def job_html(job: dict[str, Any] | None) -> str:
+    """Return how a retraining stands, with its curve and the comparison that decided it."""
+    if job is None:
+        return (
+            '<section class="fc-card fc-empty"><h2>No retraining yet</h2><p>Add photos on the '
+            "Upload tab, then press Retrain. You see here how far it is, and whether the new model "
+            "is better.</p></section>"
+        )
+    state = job["state"]
+    head = (
+        f'<h3><span class="fc-pill fc-state-{state}">{_WORDS[state]}</span> '
+        f"Retraining {job['job_id']} <small>{_MODES[job['mode']].lower()}, {escape(job['reason'])}"
+        f"{_lasted(job)}</small></h3>"
+    )
+    message = f'<p class="fc-job-message">{escape(job["message"])}</p>' if job["message"] else ""
+    return (
+        f'<section class="fc-card fc-job" data-state="{state}" data-job="{job["job_id"]}">{head}'
+        f"{message}{_progress(job)}{_plot(job['progress'])}{gate_html(job['gate'])}</section>"
+    )
+
+
+def gate_html(gate: dict[str, Any] | None) -> str:
+    """Return how a candidate compares with the version before it."""
+    if gate is None:
+        return ""
+    checks = "".join(
+        f'<li class="fc-check-{"yes" if c["passed"] else "no"}"><b>{escape(c["name"])}</b> '
+        f"{escape(c['message'])}</li>"
+        for c in gate["checks"]
+    )
+    rows = "".join(
+        f"<tr><th>{escape(name).replace('/', '/<wbr>')}</th><td>{c['images']:,}</td>"
+        f"<td>{c['active_accuracy']:.1%}</td><td>{c['accuracy']:.1%}</td><td>{c['lost']}</td>"
+        f"<td>{c['gained']}</td><td>{_share(c['active_refused'])}</td><td>{_share(c['refused'])}"
+        "</td></tr>"
+        for name, c in gate["comparisons"].items()
+    )
+    against = escape(gate["against"])
+    table = (
+        '<div class="fc-scroll"><table class="fc-figures"><thead><tr><th>same photos</th><th>number'
+        f"</th><th>right, {against}</th><th>right, new</th><th>lost</th><th>gained</th>"
+        f"<th>others refused, {against}</th><th>new</th></tr></thead><tbody>{rows}</tbody></table>"
+        "</div>"
+        if rows
+        else ""
+    )
+    return (
+        f'<h4>Compared with {against}</h4><ul class="fc-plain fc-checks">{checks}</ul>{table}'
+        f"{_recalls(gate)}"
+    )
+
+
+def _recalls(gate: dict[str, Any]) -> str:
+    """Return what is recognised of each class before and now, as pairs of bars."""
+    parts = gate["recalls"] | ({"added photos": gate["new_photos"]} if gate["new_photos"] else {})
+    blocks = "".join(
+        f'<h5>{escape(name)}</h5><ol class="fc-pairs">'
+        + "".join(
+            f'<li><span class="fc-bar-label">{escape(pretty(label))}</span>'
+            f'<span class="fc-pair">{_track(r["active_recall"], "before")}'
+            f"{_track(r['recall'], 'now')}</span>"
+            f'<span class="fc-bar-value">{r["recall"]:.0%} of {r["images"]}</span></li>'
+            for label, r in by_label.items()
+        )
+        + "</ol>"
+        for name, by_label in parts.items()
+    )
+    return (
+        '<details class="fc-why"><summary>Each class before (grey) and now (green)</summary>'
+        f"{blocks}</details>"
+        if blocks
+        else ""
+    )
+
+
+def _track(share: float | None, when: str) -> str:
+    return (
+        f'<span class="fc-track"><span class="fc-fill fc-{when}" style="width:{share or 0:.1%}">'
+        "</span></span>"
+    )
+
+
+def jobs_html(jobs: Sequence[dict[str, Any]]) -> str:
+    """Return the retrainings as a table, the newest first."""
+    if not jobs:
+        return '<p class="fc-hint">None so far.</p>'
+    rows = "".join(
+        f"<tr><th>{job['job_id']}</th><td>{_when(job['queued_at'])}</td><td>{_MODES[job['mode']]}"
+        f"</td><td>{escape(job['reason'])}</td><td>{_WORDS[job['state']]}</td>"
+        f"<td>{job['version'] or '-'}</td></tr>"
+        for job in jobs
+    )
+    return (
+        '<div class="fc-scroll"><table class="fc-figures fc-left"><thead><tr><th>no.</th>'
+        "<th>asked for</th><th>mode</th><th>by</th><th>state</th><th>version</th></tr></thead>"
+        f"<tbody>{rows}</tbody></table></div>"
+    )
+
+
+def models_html(models: Sequence[dict[str, Any]], activations: Sequence[dict[str, str]]) -> str:
+    """Return the versions as a table, the newest first, and the changes of the served one."""
+    tests = sorted({name for model in models for name in model["accuracy"]})
+    head = "".join(f"<th>{escape(name).replace('/', '/<wbr>')}</th>" for name in tests)
+    rows = "".join(
+        f"<tr><th>{escape(m['version'])}{_mark(m)}</th><td>{_when(m['created_at'])}</td>"
+        f"<td>{_MODES.get(m['mode'], escape(m['mode']))}</td><td>{len(m['classes'])}</td>"
+        + "".join(f"<td>{_share(m['accuracy'].get(name))}</td>" for name in tests)
+        + "</tr>"
+        for m in models
+    )
+    changes = "".join(
+        f"<li>{_when(a['at'])}: <b>{escape(a['version'])}</b> {escape(a['reason'])}</li>"
+        for a in activations[:20]
+    )
+    log = (
+        '<details class="fc-why"><summary>What was put live, when and why</summary>'
+        f'<ul class="fc-plain">{changes}</ul></details>'
+        if changes
+        else ""
+    )
+    return (
+        '<div class="fc-scroll"><table class="fc-figures fc-left"><thead><tr><th>version</th>'
+        f"<th>made</th><th>mode</th><th>classes</th>{head}</tr></thead><tbody>{rows}</tbody>"
+        f"</table></div>{log}"
+    )
+
+
+def schedule_html(schedule: dict[str, Any]) -> str:
+    """Return when a retraining starts next by itself."""
+    parts = []
+    if schedule["next_start"]:
+        parts.append(f"next by the clock on {_when(schedule['next_start'])}")
+    if schedule["after_images"]:
+        parts.append(
+            f"when {schedule['after_images']:,} photos are new ({schedule['new_photos']:,} are now)"
+        )
+    words = " and ".join(parts) or "never; only when you press Retrain"
+    return f'<p class="fc-hint">A {schedule["mode"]} retraining starts by itself: {words}.</p>'
+
+
+def _mark(model: dict[str, Any]) -> str:
+    if model["active"]:
+        return ' <span class="fc-pill fc-state-succeeded">live</span>'
+    return (
+        ' <span class="fc-pill fc-state-rejected">refused</span>'
+        if model["state"] == "rejected"
+        else ""
+    )
+
+
+def _progress(job: dict[str, Any]) -> str:
+    progress = job["progress"]
+    if job["state"] == "queued":
+        return "<p>It starts when the one before it has ended.</p>"
+    if job["state"] != "running":
+        return ""
+    stages = progress["stages"]
+    now = escape(stages[-1]) if stages else "Starting"
+    share, words = 0.0, ""
+    if progress["steps"]:
+        share = progress["step"] / progress["steps"]
+        words = f"{progress['step']:,} of {progress['steps']:,}"
+    left = f", {_left(job, share)} left" if _left(job, share) else ""
+    done = "".join(f"<li>{escape(stage)}</li>" for stage in stages[:-1])
+    return (
+        f'<p class="fc-now" aria-live="polite">{now}</p><span class="fc-track">'
+        f'<span class="fc-fill" style="width:{share:.1%};opacity:1"></span></span>'
+        f'<p class="fc-hint">{words}{left}</p>'
+        + (f"<details><summary>What is done</summary><ul>{done}</ul></details>" if done else "")
+    )
+
+
+def _left(job: dict[str, Any], share: float) -> str:
+    """Return how long the longest stage of a thorough retraining will go on, in words."""
+    if job["mode"] != "thorough" or not job["progress"]["epochs"] or not 0 < share < 1:
+        return ""
+    gone = (datetime.now(UTC) - datetime.fromisoformat(job["started_at"])).total_seconds()
+    return f"about {max(1, round(gone * (1 - share) / share / 60))} min of training"
+
+
+def _plot(progress: dict[str, Any]) -> str:
+    """Return loss and accuracy of the epochs as an SVG picture."""
+    epochs: list[dict[str, float]] = progress["epochs"]
+    if len(epochs) < 2:
+        return ""
+    losses = [e.get("val_loss", e.get("loss", 0.0)) for e in epochs]
+    rights = [e.get("val_accuracy", e.get("accuracy", 0.0)) for e in epochs]
+    most = max(losses) or 1.0
+    last = max(progress["max_epochs"], len(epochs), 2) - 1
+    label = f"Loss {losses[-1]:.3f} and accuracy {rights[-1]:.1%} after {len(epochs)} passes"
+    return (
+        f'<figure class="fc-plot"><svg viewBox="0 0 {_PLOT_WIDTH} {_PLOT_HEIGHT}" role="img" '
+        f'aria-label="{label}"><rect width="100%" height="100%" fill="none"/>'
+        f"{_line([v / most for v in losses], last, _LOSS, '6 4')}"
+        f"{_line(rights, last, _ACCURACY, '')}</svg><figcaption>"
+        f'<span style="color:{_LOSS}">- - loss {losses[-1]:.3f}</span> '
+        f'<span style="color:{_ACCURACY}">&mdash; accuracy {rights[-1]:.1%}</span>, '
+        f"pass {len(epochs)}</figcaption></figure>"
+    )
+
+
+def _line(values: Sequence[float], last: int, colour: str, dashes: str) -> str:
+    points = " ".join(
+        f"{place / last * _PLOT_WIDTH:.1f},{(1 - value) * (_PLOT_HEIGHT - 8) + 4:.1f}"
+        for place, value in enumerate(values)
+    )
+    return (
+        f'<polyline points="{points}" fill="none" stroke="{colour}" stroke-width="2.5" '
+        f'stroke-dasharray="{dashes}"/>'
+    )
+
+
+def _lasted(job: dict[str, Any]) -> str:
+    if not job["started_at"] or not job["ended_at"]:
+        return ""
+    begun, ended = (datetime.fromisoformat(job[key]) for key in ("started_at", "ended_at"))
+    seconds = int((ended - begun).total_seconds())
+    return f", {seconds // 60} min {seconds % 60} s" if seconds >= 60 else f", {seconds} s"
+
+
+def _when(iso: str) -> str:
+    return datetime.fromisoformat(iso).astimezone(UTC).strftime("%d %b, %H:%M UTC")
+
+
+def _share(value: float | None) -> str:
+    return "-" if value is None else f"{value:.1%}"

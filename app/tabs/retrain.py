@@ -1,0 +1,255 @@
+"""The Retrain tab: start, follow, compare, put live, roll back; and the API of the same."""
+
+from collections.abc import Callable
+from typing import Any, Final, TypeVar
+
+import gradio as gr
+from gradio.events import api
+
+from app.errors import gradio_error
+from app.learning import LearningService
+from app.results import new_request_id
+from app.scheduler import CHOICES, Schedule
+from app.tabs.jobs_html import (
+    job_html,
+    jobs_html,
+    models_html,
+    readiness_html,
+    schedule_html,
+)
+
+T = TypeVar("T")
+
+REFRESH_S: Final = 1.0
+_OFF: Final = (
+    '<section class="fc-card"><h2>Retraining is off here</h2><p>This server can be reached from '
+    "other machines, and nobody is told apart yet. Run it on your own machine (address 127.0.0.1) "
+    "to retrain.</p></section>"
+)
+_MODES: Final = [
+    ("Quick: learns the added photos, about a minute", "quick"),
+    ("Thorough: every layer goes on learning, a quarter of an hour or more", "thorough"),
+]
+_OWN: Final = "own times"
+_ASK_CANCEL: Final = "() => { if (!confirm('End this retraining?')) throw 'kept'; }"
+_ASK_ROLL_BACK: Final = (
+    "() => { if (!confirm('Go back to the version that was live before?')) throw 'kept'; }"
+)
+_ASK_ACTIVATE: Final = (
+    "(version, override, reason) => { const words = override ? ' although the comparison refused "
+    "it' : ''; if (!version || !confirm('Put ' + version + ' live' + words + '?')) throw 'kept'; "
+    "return [version, override, reason]; }"
+)
+
+
+def build_tab(learning: LearningService | None, tab: gr.Tab, others: list[gr.Tab]) -> None:
+    """Lay out the tab inside the surrounding Blocks.
+
+    Args:
+        learning: what its buttons call; None where retraining is off.
+        tab: this tab; it is refreshed while it is the one that is open.
+        others: the tabs that hide it.
+    """
+    if learning is None:
+        gr.HTML(_OFF)
+        return
+    timer = gr.Timer(REFRESH_S, active=False)
+    with gr.Row():
+        with gr.Column(scale=5, min_width=320):
+            mode = gr.Radio(_MODES, value="quick", label="How", elem_id="mode")
+            plan = gr.HTML(elem_id="plan")
+            button = gr.Button("Retrain", variant="primary", elem_id="retrain-button")
+        with gr.Column(scale=6, min_width=320):
+            current = gr.HTML(elem_id="job")
+            cancel_button = gr.Button("Cancel", variant="stop", visible=False, elem_id="cancel")
+    with gr.Accordion("Versions", open=True, elem_id="versions-box"):
+        versions = gr.HTML(elem_id="versions")
+        with gr.Row():
+            version = gr.Dropdown(choices=[], label="Version", elem_id="version")
+            reason = gr.Textbox(label="Why (kept with the change)", max_length=400, elem_id="why")
+        override = gr.Checkbox(
+            label="Put it live although the comparison refused it", elem_id="override"
+        )
+        with gr.Row():
+            activate_button = gr.Button("Put live", elem_id="activate")
+            back_button = gr.Button("Roll back", elem_id="roll-back")
+    _build_schedule(learning, tab)
+    with gr.Accordion("Earlier retrainings", open=False, elem_id="jobs-box"):
+        earlier = gr.HTML(elem_id="jobs")
+    seen = gr.State("")
+    quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
+
+    def look(last: str, mode: str) -> tuple[Any, ...]:
+        """Return what changed since the last look."""
+        newest = _shown_job(learning)
+        running = newest is not None and newest["state"] in ("queued", "running")
+        job = learning.job(newest["job_id"]) if newest else None
+        models = learning.models()
+        state = (newest["job_id"], newest["state"]) if newest else ()
+        now = f"{state} {models[0]['version']} {_live(models)}"
+        shown = (job_html(job), gr.Button(visible=running), now)
+        if now == last:
+            return (*shown, gr.skip(), gr.skip(), gr.skip(), gr.skip(), gr.skip())
+        readiness = learning.readiness(mode)
+        return (
+            *shown,
+            readiness_html(readiness),
+            gr.Button(interactive=readiness.ready),
+            models_html(models, learning.activations()),
+            gr.Dropdown(choices=[m["version"] for m in models]),
+            jobs_html(learning.jobs()),
+        )
+
+    looked = [current, cancel_button, seen, plan, button, versions, version, earlier]
+
+    def refresh(mode: str) -> tuple[Any, ...]:
+        return look("", mode)
+
+    def start(mode: str) -> None:
+        _call(lambda: learning.retrain(mode))
+
+    def cancel() -> None:
+        newest = _shown_job(learning)
+        if newest:
+            _call(lambda: learning.cancel(newest["job_id"]))
+
+    def activate(version: str, override: bool, reason: str) -> tuple[bool, str]:
+        _call(lambda: learning.activate(version, override=override, reason=reason))
+        gr.Info(f"{version} is live.")
+        return False, ""
+
+    def roll_back() -> None:
+        gr.Info(f"{_call(learning.roll_back)['version']} is live again.")
+
+    timer.tick(look, [seen, mode], looked, queue=False, **quiet)
+    tab.select(refresh, mode, looked, **quiet)
+    tab.select(lambda: gr.Timer(active=True), None, timer, **quiet)
+    for other in others:
+        other.select(lambda: gr.Timer(active=False), None, timer, **quiet)
+    mode.change(refresh, mode, looked, **quiet)
+    button.click(start, mode, None, **quiet).then(refresh, mode, looked, **quiet)
+    cancel_button.click(cancel, None, None, js=_ASK_CANCEL, **quiet).then(
+        refresh, mode, looked, **quiet
+    )
+    activate_button.click(
+        activate, [version, override, reason], [override, reason], js=_ASK_ACTIVATE, **quiet
+    ).then(refresh, mode, looked, **quiet)
+    back_button.click(roll_back, None, None, js=_ASK_ROLL_BACK, **quiet).then(
+        refresh, mode, looked, **quiet
+    )
+    _add_api(learning)
+
+
+def _build_schedule(learning: LearningService, tab: gr.Tab) -> None:
+    def show() -> tuple[Any, ...]:
+        schedule = learning.schedule
+        choice = next((n for n, cron in CHOICES.items() if cron == schedule.cron), _OWN)
+        return (
+            choice,
+            gr.Textbox(value=schedule.cron, visible=choice == _OWN),
+            schedule.after_images,
+            schedule.mode,
+            schedule_html(learning.describe_schedule()),
+        )
+
+    def choose(choice: str, own: str) -> Any:
+        return gr.Textbox(value=CHOICES.get(choice, own), visible=choice == _OWN)
+
+    def save(cron: str, after: float | None, mode: str) -> str:
+        _call(
+            lambda: learning.set_schedule(
+                Schedule.of(cron=cron, after_images=int(after or 0), mode=mode)
+            )
+        )
+        gr.Info("Kept, also after a restart.")
+        return schedule_html(learning.describe_schedule())
+
+    with gr.Accordion("Start by itself", open=False, elem_id="schedule-box"):
+        note = gr.HTML(elem_id="schedule")
+        with gr.Row():
+            choice = gr.Dropdown([*CHOICES, _OWN], value="off", label="By the clock (UTC)")
+            after = gr.Number(
+                0, minimum=0, precision=0, label="After so many new photos (0: never)",
+                elem_id="after-images",
+            )  # fmt: skip
+            mode = gr.Dropdown(["quick", "thorough"], value="quick", label="How")
+        cron = gr.Textbox(
+            label="Times as five fields of crontab: minute, hour, day, month, weekday",
+            visible=False, elem_id="cron",
+        )  # fmt: skip
+        save_button = gr.Button("Save", elem_id="save-schedule")
+    quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
+    tab.select(show, None, [choice, cron, after, mode, note], **quiet)
+    choice.input(choose, [choice, cron], cron, **quiet)
+    save_button.click(save, [cron, after, mode], note, **quiet)
+
+
+def _add_api(learning: LearningService) -> None:
+    """Offer over the Gradio API what REST offers, under the same names."""
+
+    def retrain(mode: str = "quick") -> dict[str, Any]:
+        """Queue a retraining; as POST /api/retrain."""
+        job = _call(lambda: learning.retrain(mode, "over the API"))
+        return {"job_id": job.id, "state": str(job.state)}
+
+    def jobs() -> list[dict[str, Any]]:
+        """Return the retrainings, the newest first; as GET /api/jobs."""
+        return learning.jobs()
+
+    def job(job_id: int) -> dict[str, Any]:
+        """Return one retraining with progress and comparison; as GET /api/jobs/{job_id}."""
+        return _call(lambda: learning.job(int(job_id)))
+
+    def cancel(job_id: int) -> dict[str, Any]:
+        """End a retraining; as POST /api/jobs/{job_id}/cancel."""
+        return _call(lambda: learning.cancel(int(job_id)))
+
+    def models() -> list[dict[str, Any]]:
+        """Return the published versions, the newest first; as GET /api/models."""
+        return learning.models()
+
+    def activate(version: str, override: bool = False, reason: str = "") -> dict[str, Any]:
+        """Serve a version; as POST /api/models/{version}/activate."""
+        return _call(lambda: learning.activate(version, override=override, reason=reason))
+
+    def roll_back() -> dict[str, Any]:
+        """Serve the version before the present one; as POST /api/models/roll_back."""
+        return _call(learning.roll_back)
+
+    def schedule() -> dict[str, Any]:
+        """Return when a retraining starts by itself; as GET /api/schedule."""
+        return learning.describe_schedule()
+
+    def set_schedule(cron: str = "", after_images: int = 0, mode: str = "quick") -> dict[str, Any]:
+        """Change when a retraining starts by itself; as PUT /api/schedule."""
+        _call(
+            lambda: learning.set_schedule(
+                Schedule.of(cron=cron, after_images=after_images, mode=mode)
+            )
+        )
+        return learning.describe_schedule()
+
+    for function in (
+        retrain, jobs, job, cancel, models, activate, roll_back, schedule, set_schedule,
+    ):  # fmt: skip
+        api(function, api_name=function.__name__, queue=False)
+
+
+def _shown_job(learning: LearningService) -> dict[str, Any] | None:
+    """Return the job that runs, else the one that waits longest, else the newest."""
+    jobs = learning.jobs()
+    waiting = [job for job in reversed(jobs) if job["state"] == "queued"]
+    running = [job for job in jobs if job["state"] == "running"]
+    return next(iter((*running, *waiting, *jobs)), None)
+
+
+def _live(models: list[dict[str, Any]]) -> str:
+    return next((m["version"] for m in models if m["active"]), "none")
+
+
+def _call(function: Callable[[], T]) -> T:
+    """Return what the function returns, its errors as the page shows them."""
+    try:
+        return function()
+    except Exception as error:
+        raise gradio_error(error, new_request_id()) from error

@@ -1,0 +1,115 @@
+"""One retrain job, run by the app in a process of its own: ``python -m training.job FOLDER``.
+
+Files are all that both sides share. The folder holds the request when the job starts; the job adds
+its progress line by line, and the result last. A job whose parent is gone ends itself, so that no
+training goes on for an app that no longer waits for it.
+"""
+
+import os
+import signal
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+from types import FrameType
+from typing import Any, Final, TextIO
+
+from data.errors import DataError
+from export.errors import ExportError
+from models.errors import ModelError
+from models.jobs import PROGRESS_NAME, JobProgress, JobRequest, JobResult
+from models.registry import open_registry
+from training.errors import MissingExtra, TrainingError
+
+_PARENT_CHECK_S: Final = 1.0
+_STEP_EVERY_S: Final = 0.5
+
+
+class _ProgressFile:
+    """Appends what happens to the job's progress file, one JSON object a line."""
+
+    def __init__(self, file: TextIO) -> None:
+        self._file = file
+        self._last_step = 0.0
+
+    def on_stage(self, stage: str) -> None:
+        print(stage, flush=True)
+        self._write(JobProgress(stage=stage))
+
+    def on_step(self, step: int, steps: int) -> None:
+        now = time.monotonic()
+        if step == steps or now - self._last_step >= _STEP_EVERY_S:
+            self._last_step = now
+            self._write(JobProgress(step=step, steps=steps))
+
+    def on_epoch(self, epoch: Any) -> None:
+        self._write(JobProgress(epoch=epoch.number, epochs=epoch.epochs, metrics=epoch.metrics))
+
+    def _write(self, progress: JobProgress) -> None:
+        self._file.write(progress.model_dump_json(exclude_defaults=True) + "\n")
+        self._file.flush()
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the job in the folder that the command line names, and return the exit status."""
+    (folder_name,) = sys.argv[1:] if arguments is None else arguments
+    folder = Path(folder_name)
+    request = JobRequest.read(folder)
+    threading.Thread(target=_end_with_parent, args=(os.getppid(),), daemon=True).start()
+    signal.signal(signal.SIGTERM, _interrupt)
+    os.nice(request.niceness)
+    with (folder / PROGRESS_NAME).open("a") as file:
+        result = _run(request, _ProgressFile(file))
+    result.write(folder)
+    print(result.message, flush=True)
+    return 0 if result.version else 1
+
+
+def _run(request: JobRequest, progress: _ProgressFile) -> JobResult:
+    """Return what came of the job; an error becomes a sentence, with its traceback in the log."""
+    try:
+        progress.on_stage("Starting TensorFlow")
+        version = _retrain(request, progress)
+    except ModuleNotFoundError as error:
+        return JobResult(message=str(MissingExtra(error.name or "tensorflow")))
+    except (DataError, ExportError, ModelError, TrainingError, ValueError) as error:
+        traceback.print_exc()
+        return JobResult(message=str(error))
+    return JobResult(version=version, message=f"Published {version}.")
+
+
+def _retrain(request: JobRequest, progress: _ProgressFile) -> str:
+    # TensorFlow takes seconds to import; a request that cannot be read does not wait for it.
+    from data.snapshot import Snapshot
+    from training.quick import quick_retrain
+    from training.thorough import thorough_retrain
+    from training.train import use_threads
+
+    use_threads(request.threads)
+    registry = open_registry(Path(request.state_dir))
+    flow = {"quick": quick_retrain, "thorough": thorough_retrain}[request.mode]
+    published = flow(
+        Snapshot.load(Path(request.snapshot)),
+        registry.get(request.start),
+        registry,
+        on_stage=progress.on_stage,
+        on_epoch=progress.on_epoch,
+        on_step=progress.on_step,
+    )
+    return published.version
+
+
+def _interrupt(signum: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt  # the registry then takes back what it has not finished
+
+
+def _end_with_parent(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(_PARENT_CHECK_S)
+    os._exit(3)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,96 @@
+"""The thorough retrain flow: every layer goes on learning, from the photographs in the store."""
+
+from collections import Counter
+from collections.abc import Callable
+from typing import Final
+
+from data.labels import NONE_OF_THESE
+from data.snapshot import Snapshot
+from data.splits import Split
+from models.jobs import MIN_NEW_CLASS
+from models.manifest import ModelManifest
+from models.registry import ModelRegistry, ModelVersion
+from training.config import TrainConfig
+from training.errors import NotEnoughData
+from training.retrain import retrain
+from training.train import Epoch
+
+# A third of the rate and of the steps that the shipped network was trained with: it goes on from
+# there. Ten epochs, so that progress shows.
+LEARNING_RATE: Final = 3e-4
+EPOCHS: Final = 10
+STEPS_PER_EPOCH: Final = 30
+MAX_PER_VARIETY: Final = 100
+
+
+def thorough_retrain(
+    snapshot: Snapshot,
+    start: ModelVersion,
+    registry: ModelRegistry,
+    *,
+    on_stage: Callable[[str], None] = lambda stage: None,
+    on_epoch: Callable[[Epoch], None] = lambda epoch: None,
+    on_step: Callable[[int, int], None] = lambda step, steps: None,
+) -> ModelVersion:
+    """Go on training a version with all photos of the store, publish the candidate, and return it.
+
+    It carries the gate's report; it is not made active.
+
+    Args:
+        snapshot: the store's images, those of the version's classes among them.
+        start: the active version, that the candidate starts from and is compared with.
+        registry: where the candidate is published.
+        on_stage, on_epoch, on_step: as for ``retrain``.
+
+    Raises:
+        NotEnoughData: the store cannot rehearse or judge a class of the version.
+    """
+    enough = teachable(snapshot, start.manifest)
+    return retrain(
+        enough,
+        thorough_config(start.manifest),
+        registry,
+        start=start,
+        on_stage=on_stage,
+        on_epoch=on_epoch,
+        on_step=on_step,
+    )
+
+
+def thorough_config(start: ModelManifest) -> TrainConfig:
+    """Return the settings of a thorough retraining that goes on from a version."""
+    return TrainConfig(
+        network=start.network,
+        side_px=start.input.side_px,
+        epochs=EPOCHS,
+        steps_per_epoch=STEPS_PER_EPOCH,
+        learning_rate=LEARNING_RATE,
+        schedule="cosine",
+        none_of_these=start.none_label is not None,
+        label_smoothing=float(start.training.get("label_smoothing", 0.05)),
+        augmentation="scenes",
+        max_per_variety=MAX_PER_VARIETY,
+    )
+
+
+def teachable(snapshot: Snapshot, start: ModelManifest) -> Snapshot:
+    """Return the images of the version's labels and of new classes with enough photos.
+
+    Raises:
+        NotEnoughData: a label of the version has too few images to rehearse, or none to judge by.
+    """
+    counts = Counter((image.label, image.split) for image in snapshot.images)
+    missing = [
+        label
+        for label in start.labels
+        if counts[label, Split.TRAIN] < MIN_NEW_CLASS or not counts[label, Split.TEST]
+    ]
+    if missing:
+        raise NotEnoughData(
+            f"A thorough retraining rehearses every class from photographs; of "
+            f"{', '.join(m.replace('_', ' ') for m in missing)} there are too few. Fetch the base "
+            "data set (python -m data fetch grocery), or retrain quickly, which needs none of them."
+        )
+    labels = {i.label for i in snapshot.images if counts[i.label, Split.TRAIN] >= MIN_NEW_CLASS}
+    labels.add(NONE_OF_THESE)
+    return Snapshot(snapshot.root, tuple(i for i in snapshot.images if i.label in labels))
