@@ -65,12 +65,12 @@ class Rehearsal:
             InvalidVersion: the file cannot be read or is no rehearsal.
         """
         try:
-            with np.load(path, allow_pickle=False) as content:
+            with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as content:
                 features, text = content["features"], content["known"]
             known: dict[str, Any] = json.loads(text.tobytes())
             images = tuple(RehearsedImage(*row) for row in known["images"])
             if known["format"] != _FORMAT or features.shape[0] != len(images):
                 raise ValueError("its parts do not fit together")
-        except (OSError, ValueError, KeyError, TypeError, BadZipFile) as error:
+        except (OSError, EOFError, ValueError, KeyError, TypeError, BadZipFile) as error:
             raise InvalidVersion(f"{path} is no rehearsal file: {error}") from error
         return cls(known["backbone"], features, images)

@@ -281,7 +281,7 @@ def _names(variety: str, label: str) -> bool:
     words = label.casefold().replace("-", " ").replace("_", " ").split()
     return any(
         all(
-            part in (word, word + "s", word + "es") or part + "s" == word
+            word in (part, part + "s", part + "es") or part in (word + "s", word + "es")
             for part, word in zip(parts[at:], words, strict=False)
         )
         for at in range(len(parts) - len(words) + 1)

@@ -78,18 +78,17 @@ def gate_html(gate: dict[str, Any] | None) -> str:
         for c in gate["checks"]
     )
     rows = "".join(
-        f"<tr><th>{escape(name).replace('/', '/<wbr>')}</th><td>{c['images']:,}</td>"
-        f"<td>{c['active_accuracy']:.1%}</td><td>{c['accuracy']:.1%}</td><td>{c['lost']}</td>"
-        f"<td>{c['gained']}</td><td>{_share(c['active_refused'])}</td><td>{_share(c['refused'])}"
-        "</td></tr>"
+        f"<tr><th>{escape(name).replace('/', '/<wbr>')}</th>"
+        f"<td>{c['active_accuracy']:.1%} → {c['accuracy']:.1%}</td>"
+        f"<td>{c['lost']} / {c['gained']} of {c['images']:,}</td>"
+        f"<td>{_share(c['active_refused'])} → {_share(c['refused'])}</td></tr>"
         for name, c in gate["comparisons"].items()
     )
     against = escape(gate["against"])
     table = (
-        '<div class="fc-scroll"><table class="fc-figures"><thead><tr><th>same photos</th><th>number'
-        f"</th><th>right, {against}</th><th>right, new</th><th>lost</th><th>gained</th>"
-        f"<th>others refused, {against}</th><th>new</th></tr></thead><tbody>{rows}</tbody></table>"
-        "</div>"
+        '<div class="fc-scroll"><table class="fc-figures"><thead><tr><th>same photos</th>'
+        "<th>right</th><th>lost / gained</th><th>others refused</th></tr></thead>"
+        f"<tbody>{rows}</tbody></table></div>"
         if rows
         else ""
     )

@@ -180,8 +180,8 @@ table.fc-figures th:first-child { text-align: left; font-weight: 500; }
 .fc-now { font-weight: 600; margin: 8px 0; }
 .fc-checks li { padding-left: 24px; position: relative; font-size: .92rem; }
 .fc-checks li::before { position: absolute; left: 0; font-weight: 700; }
-.fc-check-yes::before { content: "\2713"; color: #047857; }
-.fc-check-no::before { content: "\2717"; color: #b91c1c; }
+.fc-check-yes::before { content: "\\2713"; color: #047857; }
+.fc-check-no::before { content: "\\2717"; color: #b91c1c; }
 .fc-plot { margin: 12px 0 0; }
 .fc-plot svg { width: 100%; max-width: 420px; height: auto; border-left: 1px solid
   var(--border-color-primary); border-bottom: 1px solid var(--border-color-primary); }
@@ -192,7 +192,7 @@ table.fc-figures th:first-child { text-align: left; font-weight: 500; }
 .fc-pair .fc-track { height: 6px; margin: 2px 0; }
 .fc-fill.fc-before { background: #78716c; opacity: .7; }
 .fc-fill.fc-now { opacity: 1; margin: 0; }
-table.fc-left td { text-align: left; }
+table.fc-left td, table.fc-left thead th { text-align: left; }
 .dark .fc-warn { color: #fcd34d; }
 @media (max-width: 700px) {
   .gradio-container main { padding: 10px 14px !important; }

@@ -1,0 +1,47 @@
+"""The last layer learns new columns and leaves the others alone."""
+
+import numpy as np
+
+from training.head import fit_head
+
+RNG = np.random.default_rng(0)
+CENTRES = np.eye(4, 8, dtype=np.float32) * 4
+
+
+def some(column: int, count: int) -> np.ndarray:
+    return np.abs(CENTRES[column] + RNG.normal(0, 0.3, (count, 8))).astype(np.float32)
+
+
+def test_a_new_column_is_learned_and_the_others_stay() -> None:
+    features = np.concatenate([some(column, 40) for column in range(3)])
+    targets = np.repeat([0, 1, 2], 40)
+    kernel = np.concatenate([CENTRES[:2].T, np.zeros((8, 1), np.float32)], axis=1)
+    start = kernel, np.zeros(3, np.float32)
+
+    (found, bias), history = fit_head(features, targets, np.ones(120), start, {2: 1e-3})
+
+    np.testing.assert_array_equal(found[:, :2], kernel[:, :2])
+    assert ((features @ found + bias).argmax(axis=1) == targets).mean() > 0.98
+    assert history[-1]["loss"] < history[0]["loss"]
+
+
+def test_a_strong_pull_keeps_a_column_where_it_began() -> None:
+    features, targets = np.concatenate([some(0, 30), some(1, 30)]), np.repeat([1, 0], 30)
+    start = CENTRES[:2].T.copy(), np.zeros(2, np.float32)
+
+    (loose, _), _ = fit_head(features, targets, np.ones(60), start, {0: 1e-4, 1: 1e-4})
+    (held, _), _ = fit_head(features, targets, np.ones(60), start, {0: 1e3, 1: 1e3})
+
+    assert np.abs(held - start[0]).max() < 0.05
+    assert np.abs(loose - start[0]).max() > 0.5
+
+
+def test_every_iteration_is_told() -> None:
+    told = []
+    fit_head(
+        some(0, 10), np.zeros(10, np.int64), np.ones(10),
+        (np.zeros((8, 2), np.float32), np.zeros(2, np.float32)), {0: 0.1}, 0.05, told.append,
+    )  # fmt: skip
+
+    assert [epoch.number for epoch in told] == list(range(1, len(told) + 1))
+    assert {"loss", "accuracy"} == set(told[0].metrics)

@@ -1,0 +1,119 @@
+"""What a quick retraining learns, rehearses and leaves out."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from data.labels import NONE_OF_THESE
+from data.snapshot import Snapshot, SnapshotImage
+from data.splits import Split
+from models.manifest import InputSpec, ModelManifest
+from training.errors import NotEnoughData
+from training.features import Features
+from training.quick import _names, deal, plan_quick
+
+START = ModelManifest(
+    version="v0002",
+    labels=("apple", "mango", NONE_OF_THESE),
+    none_label=NONE_OF_THESE,
+    input=InputSpec(side_px=8),
+    sha256="0" * 64,
+    size_bytes=1,
+    network="tiny",
+    parameters=1,
+)
+
+
+def image(
+    digest: str, label: str, split: Split = Split.TRAIN, source: str = "uploads", variety: str = ""
+) -> SnapshotImage:
+    return SnapshotImage(f"{digest}.png", label, digest, split, source, variety)
+
+
+KNOWN = (
+    image("a", "apple", source="shop", variety="Fruit/Apple"),
+    image("b", "apple", Split.TEST, "shop", "Fruit/Apple"),
+    image("k", NONE_OF_THESE, source="shop", variety="Fruit/Kiwi"),
+    image("m", NONE_OF_THESE, source="shop", variety="Packages/Milk"),
+)
+FEATURES = Features(np.arange(8, dtype=np.float32).reshape(4, 2), KNOWN)
+
+
+def plan(*added: SnapshotImage) -> object:
+    return plan_quick(Snapshot.of(Path(), added), START, FEATURES)
+
+
+def kiwis(count: int) -> list[SnapshotImage]:
+    return [image(f"new{number}", "kiwi") for number in range(count)]
+
+
+def test_a_new_class_takes_its_namesakes_out_of_none_of_these() -> None:
+    found = plan(*kiwis(10))
+
+    assert found.labels == ("apple", "kiwi", "mango", NONE_OF_THESE)
+    assert [i.digest for i in found.known.images] == ["a", "b", "m"]
+    np.testing.assert_array_equal(found.known.values, [[0, 1], [2, 3], [6, 7]])
+    assert len(found.fresh) == 10
+
+
+def test_a_new_class_with_too_few_photos_is_left_out_and_said() -> None:
+    found = plan(*kiwis(9), image("x", "mango"))
+
+    assert "kiwi" not in found.labels
+    assert [i.digest for i in found.fresh] == ["x"]
+    assert found.notes == ("kiwi is left out: it has 9 photos to learn from; 10 are needed.",)
+
+
+def test_without_a_new_photo_there_is_nothing_to_learn() -> None:
+    with pytest.raises(NotEnoughData, match=r"no new photo.*Upload"):
+        plan(image("a", "apple", source="shop"))
+
+
+def test_a_known_image_under_another_label_is_new() -> None:
+    found = plan(image("k", "apple"))
+
+    assert [i.digest for i in found.fresh] == ["k"]
+    assert "k" not in [i.digest for i in found.known.images]
+
+
+def test_a_test_image_stays_one_whatever_it_is_called_now() -> None:
+    found = plan(image("b", "mango"), image("x", "mango"))
+
+    assert [i.digest for i in found.fresh] == ["x"]
+    assert "b" in [i.digest for i in found.known.images]
+
+
+@pytest.mark.parametrize(
+    ("variety", "label", "same"),
+    [
+        ("Fruit/Kiwi", "kiwi", True),
+        ("Limes 1", "lime", True),
+        ("Vegetables/Tomato/Vine-Tomato", "tomatoes", True),
+        ("Fruit/Red-Grapefruit", "red grapefruit", True),
+        ("Fruit/Pineapple", "apple", False),
+        ("Packages/Milk", "kiwi", False),
+    ],
+)
+def test_names_are_compared_word_by_word(variety: str, label: str, same: bool) -> None:
+    assert _names(variety, label) is same
+
+
+def test_folds_keep_scenes_together_and_spread_each_class() -> None:
+    images = [
+        SnapshotImage("", label, f"{label}{n}", Split.TRAIN, "uploads", "", f"scene {n // 2}")
+        for label in ("kiwi", "lemon")
+        for n in range(16)
+    ]
+    folds = deal(images, 4, seed=1)
+
+    for start in range(0, 32, 2):
+        assert folds[start] == folds[start + 1]
+    assert np.bincount(folds[:16]).tolist() == [4, 4, 4, 4]
+
+
+def test_a_class_of_one_scene_is_dealt_photo_by_photo() -> None:
+    images = [
+        SnapshotImage("", "kiwi", str(n), Split.TRAIN, "uploads", "", "one") for n in range(8)
+    ]
+    assert np.bincount(deal(images, 4, seed=1)).tolist() == [2, 2, 2, 2]
