@@ -134,8 +134,9 @@ class GateComparison(_Frozen):
         images: of the classes that both know.
         active_accuracy, accuracy: of the active version and of the candidate, 0..1.
         lost, gained: images that only the active version has right, and only the candidate.
-        p_value: chance of at least so many more lost than gained if both were equally good (exact
-            McNemar test, one-sided).
+        scenes_lost, scenes_gained: scenes of which the candidate has fewer, or more, photos right.
+        p_value: chance of at least so many scenes lost among those that differ, if both versions
+            were equally good (exact McNemar test, one-sided).
         active_calibration_error, calibration_error: 0..1.
         others: images of none of the classes.
         active_refused, refused: share of those that get no name, 0..1; None without any.
@@ -146,6 +147,8 @@ class GateComparison(_Frozen):
     accuracy: float
     lost: int
     gained: int
+    scenes_lost: int
+    scenes_gained: int
     p_value: float
     active_calibration_error: float
     calibration_error: float

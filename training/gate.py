@@ -1,7 +1,8 @@
 """The gate: may a candidate replace the active version? Both answer the same fixed test images.
 
-Accuracy and refusals are compared in pairs, image by image, so that an image which is hard for both
-says nothing; only the images on which they differ count (Q. McNemar, Psychometrika 12, 1947).
+Accuracy is compared in pairs, so that what is hard for both says nothing; only where they differ
+counts (Q. McNemar, Psychometrika 12, 1947). Photos of one scene are right or wrong together, so the
+test counts scenes: twenty frames of one apple are one loss.
 """
 
 from collections import Counter
@@ -119,6 +120,11 @@ def _compare(images: Sequence[SnapshotImage], candidate: Judged, active: Judged)
     answers = candidate.answers, active.answers
     right, was_right = ((a == labels)[known] for a in answers)
     lost, gained = int((was_right & ~right).sum()), int((right & ~was_right).sum())
+    scenes = rows_by(
+        image.scene or image.digest for image, shown in zip(images, known, strict=True) if shown
+    )
+    balance = [int(right[rows].sum()) - int(was_right[rows].sum()) for rows in scenes.values()]
+    scenes_lost, scenes_gained = sum(b < 0 for b in balance), sum(b > 0 for b in balance)
     errors = [
         calibration_error(judged.confidence(found)[known], is_right)
         for judged, found, is_right in zip(
@@ -135,7 +141,9 @@ def _compare(images: Sequence[SnapshotImage], candidate: Judged, active: Judged)
         accuracy=float(right.mean()),
         lost=lost,
         gained=gained,
-        p_value=chance(lost, gained),
+        scenes_lost=scenes_lost,
+        scenes_gained=scenes_gained,
+        p_value=chance(scenes_lost, scenes_gained),
         active_calibration_error=errors[1],
         calibration_error=errors[0],
         others=int(other.sum()),
@@ -145,7 +153,7 @@ def _compare(images: Sequence[SnapshotImage], candidate: Judged, active: Judged)
 
 
 def chance(lost: int, gained: int) -> float:
-    """Return the chance of at least so many lost among the differing, if losing were a coin toss.
+    """Return the chance of at least so many lost among those that differ, were it a coin toss.
 
     The exact one-sided McNemar test.
     """
@@ -189,7 +197,8 @@ def _recall(
 def _accuracy(comparisons: Mapping[str, GateComparison], against: str) -> GateCheck:
     worse = [
         f"On {name} it gets {c.lost} of {c.images} photos wrong that {against} gets right, and "
-        f"{c.gained} the other way round, which chance does once in {1 / c.p_value:,.0f} times."
+        f"{c.gained} the other way round; by scenes {c.scenes_lost} and {c.scenes_gained}, which "
+        f"chance does once in {1 / c.p_value:,.0f} times."
         for name, c in comparisons.items()
         if c.lost > c.gained and c.p_value < SIGNIFICANCE
     ]

@@ -17,7 +17,7 @@ from training.train import Epoch
 
 ITERATIONS: Final = 60
 # How strongly a column is held where it begins; see training/EXPERIMENTS.md.
-PULL_NEW: Final = 2e-3
+PULL_NEW: Final = 4e-3
 PULL_KNOWN: Final = 5e-2
 
 Head = tuple[NDArray[np.float32], NDArray[np.float32]]

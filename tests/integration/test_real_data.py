@@ -5,21 +5,26 @@ either these tests are skipped, and say so.
 """
 
 import os
+import time
 import zipfile
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from app.collection import CollectionService
+from app.learning import LearningService
 from app.results import ImageFile, Prediction
 from app.service import PredictionService
 from app.workers import WorkerPool
 from data.importer import ImportReport, import_archive
-from data.labels import NONE_OF_THESE
+from data.labels import BASE_LABELS, NONE_OF_THESE
+from data.reviews import ReviewQueue
 from data.sources import FRUITS_360
 from data.splits import Split
-from data.store import AddResult, DatasetStore
+from data.store import AddResult, DatasetStore, StoredImage
 from models.registry import ModelRegistry, baseline_folder
 
 pytestmark = pytest.mark.real_data
@@ -145,3 +150,77 @@ def test_importing_the_shop_photos_again_changes_nothing(
 
     assert report.results == {AddResult.DUPLICATE: 2936}
     assert store.counts() == before
+
+
+@pytest.fixture
+def learning(tmp_path: Path) -> Iterator[LearningService]:
+    """The whole loop over the shipped baseline and an empty store; nothing was downloaded."""
+    registry = ModelRegistry(tmp_path / "models", baseline_folder())
+    service = PredictionService(registry, pool=WorkerPool(2, 10_000, 60))
+    assert service.load()
+    store = DatasetStore(tmp_path / "store")
+    learning = LearningService(service, registry, store, tmp_path, threads=2)
+    learning.start()
+    yield learning
+    learning.close()
+    service.close()
+    store.close()
+
+
+def retrained(learning: LearningService) -> dict[str, Any]:
+    job_id = learning.retrain("quick").id
+    while (job := learning.job(job_id))["state"] in ("queued", "running"):
+        time.sleep(0.2)
+    return job
+
+
+def test_forty_photos_of_a_new_class_are_learned_and_nothing_is_forgotten(
+    grocery: tuple[DatasetStore, ImportReport], learning: LearningService, tmp_path: Path
+) -> None:
+    shop, _ = grocery
+    alike = [i for i in shop.images(label=NONE_OF_THESE) if i.variety == "Fruit/Satsumas"]
+    learned, unseen = by_scenes(alike, 40)  # small oranges, hard to tell from large ones
+    assert len(unseen) >= 20
+    reviews = ReviewQueue(tmp_path / "reviews")
+    collection = CollectionService(learning._store, learning._service, reviews)
+    report = collection.upload([ImageFile(i.digest, shop.read(i)) for i in learned], "satsuma")
+    assert report.counts[AddResult.ADDED] >= 35
+
+    job = retrained(learning)
+
+    assert job["state"] == "succeeded", job["message"]
+    service = learning._service
+    assert (
+        accuracy(service, [("satsuma", ImageFile(i.digest, shop.read(i))) for i in unseen]) >= 0.9
+    )
+    before = job["gate"]["comparisons"]["grocery/test"]
+    assert before["accuracy"] >= before["active_accuracy"] - 0.01 - 1e-9
+    test = [i for i in shop.images(split=Split.TEST) if i.label != NONE_OF_THESE]
+    files = [(i.label, ImageFile(i.digest, shop.read(i))) for i in test]
+    assert accuracy(service, files) == pytest.approx(before["accuracy"], abs=0.013)
+
+
+def test_mislabelled_photos_are_refused_with_the_reason(
+    grocery: tuple[DatasetStore, ImportReport], learning: LearningService
+) -> None:
+    shop, _ = grocery
+    for label, wrong in zip(BASE_LABELS, (*BASE_LABELS[1:], BASE_LABELS[0]), strict=True):
+        right = [i for i in shop.images(label=label) if i.split != Split.TEST]
+        for image in right[:30]:
+            learning._store.add(
+                shop.read(image), label=wrong, source="uploads", original_name=image.original_name
+            )
+
+    job = retrained(learning)
+
+    assert job["state"] == "rejected"
+    assert "photos wrong that v0002 gets right" in job["message"]
+    assert "Are the labels right?" in job["message"]
+    assert learning._service.served.manifest.version == "v0002"
+
+
+def by_scenes(images: list[StoredImage], count: int) -> tuple[list[StoredImage], list[StoredImage]]:
+    """Return so many images, and those of all scenes that none of them belongs to."""
+    images = sorted(images, key=lambda image: (image.scene, image.digest))
+    scenes = {image.scene for image in images[:count]}
+    return images[:count], [image for image in images if image.scene not in scenes]

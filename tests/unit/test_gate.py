@@ -77,6 +77,21 @@ def test_four_lost_photos_are_chance_and_five_are_not() -> None:
     assert "5 of 80 photos wrong that v0002 gets right" in refused.checks[0].message
 
 
+def test_photos_of_one_scene_are_lost_together() -> None:
+    one = [
+        SnapshotImage("", "apple", str(n), Split.TEST, "film", "", "one apple") for n in range(12)
+    ]
+    others = [SnapshotImage("", "apple", f"o{n}", Split.TEST, "film", "") for n in range(60)]
+    right = ["apple"] * 72
+    lost = ["mango"] * 9 + ["apple"] * 63
+
+    report = judge([*one, *others], answering(OLD, lost), answering(OLD, right))
+
+    comparison = report.comparisons["film/test"]
+    assert (comparison.lost, comparison.scenes_lost, comparison.p_value) == (9, 1, 0.5)
+    assert "Accuracy" not in failed(report)
+
+
 def test_a_class_that_collapses_is_refused_even_where_others_gain() -> None:
     shown = images(apple=30, mango=6)
     before = ["mango"] * 10 + ["apple"] * 20 + ["mango"] * 6

@@ -1,0 +1,112 @@
+"""The whole loop on the page: photos in, Retrain, watch, live, roll back; also the Gradio API."""
+
+import io
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from gradio_client import Client
+from gradio_client.exceptions import AppError
+
+from data.drawings import draw_fruit
+from tests.e2e.conftest import Server, running_server
+from tests.e2e.test_page import CHROMIUM, FLAGS, sync_api
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(not CHROMIUM.exists(), reason=f"needs {CHROMIUM}"),
+]
+
+
+@pytest.fixture
+def own_server(tmp_path: Path) -> Iterator[Server]:
+    """A server with an empty store and the shipped baseline."""
+    with running_server(tmp_path / "state", tmp_path / "stderr.log") as server:
+        yield server
+
+
+@pytest.fixture
+def page(own_server: Server) -> Iterator["sync_api.Page"]:
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=FLAGS)
+        page = browser.new_page(viewport={"width": 1280, "height": 900})
+        page.set_default_timeout(150_000)
+        page.on("dialog", lambda dialog: dialog.accept())
+        page.goto(own_server.url)
+        yield page
+        browser.close()
+
+
+def upload(server: Server, label: str, count: int) -> None:
+    files = []
+    for seed in range(count):
+        buffer = io.BytesIO()
+        draw_fruit(label, 160, 40 + seed).save(buffer, "PNG")
+        files.append(("file", (f"{seed}.png", buffer.getvalue())))
+    for part in (files[:6], files[6:]):
+        answer = httpx.post(
+            f"{server.url}/api/upload_retrain_data", data={"class_name": label}, files=part,
+            timeout=60,
+        )  # fmt: skip
+        assert answer.status_code == 200, answer.text
+
+
+def served(server: Server) -> str:
+    return str(httpx.get(f"{server.url}/api/health", timeout=30).json()["version"])
+
+
+def test_photos_are_learned_put_live_and_rolled_back(
+    page: "sync_api.Page", own_server: Server
+) -> None:
+    tab = page.get_by_role("tab", name="Retrain")
+    tab.click()
+    page.wait_for_selector("text=There is no new photo to learn from")
+    assert page.is_disabled("#retrain-button")
+
+    upload(own_server, "mango", 10)
+    page.get_by_role("tab", name="Predict").click()
+    tab.click()
+    page.wait_for_selector("#plan >> text=Mango")
+    page.click("#retrain-button")
+    page.wait_for_selector("#job .fc-state-running")
+    page.wait_for_selector("#cancel")
+    page.reload()  # a closed page loses nothing
+    page.get_by_role("tab", name="Retrain").click()
+    page.wait_for_selector("#job .fc-state-succeeded")
+
+    shown = page.inner_text("#job")
+    assert "v0003 is live." in shown
+    assert "Compared with v0002" in shown
+    assert "Mango" in shown or "mango" in shown
+    assert served(own_server) == "v0003"
+    page.wait_for_selector("#versions >> text=v0003")
+
+    page.click("#roll-back")
+    page.wait_for_selector("#versions tr:has-text('v0002') .fc-state-succeeded")
+    assert served(own_server) == "v0002"
+
+
+def test_a_running_job_is_cancelled_and_the_gradio_api_tells_all(
+    page: "sync_api.Page", own_server: Server
+) -> None:
+    client = Client(own_server.url, verbose=False)
+    with pytest.raises(AppError, match="no new photo"):
+        client.predict("quick", api_name="/retrain")
+    upload(own_server, "apple", 8)
+
+    started = client.predict("quick", api_name="/retrain")
+    page.get_by_role("tab", name="Retrain").click()
+    page.wait_for_selector("#job .fc-state-running")
+    page.click("#cancel")
+    page.wait_for_selector("#job .fc-state-cancelled")
+
+    (job,) = client.predict(api_name="/jobs")
+    assert (job["job_id"], job["state"], job["pid"]) == (started["job_id"], "cancelled", None)
+    assert client.predict(started["job_id"], api_name="/job")["gate"] is None
+    assert [m["version"] for m in client.predict(api_name="/models")] == ["v0002"]
+    assert client.predict("0 3 * * *", 25, "quick", api_name="/set_schedule")["after_images"] == 25
+    page.reload()
+    page.get_by_role("tab", name="Retrain").click()
+    page.click("#schedule-box button")
+    page.wait_for_selector("text=25 photos are new")

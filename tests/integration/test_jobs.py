@@ -1,0 +1,229 @@
+"""Jobs are real processes: they end, fail, are cancelled, and outlive no app that was killed."""
+
+import os
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from app.errors import JobNotFound, TooManyJobs
+from app.job_table import MAX_QUEUED, Job, JobState, JobTable
+from app.jobs import JobRunner
+from models.jobs import JobResult
+
+RESULT = """
+import json, pathlib, sys
+folder = pathlib.Path(sys.argv[1])
+(folder / "result.json").write_text(json.dumps({"version": "v0007", "message": "Published."}))
+"""
+ENDLESS = "import time\nprint('working', flush=True)\ntime.sleep(600)"
+BROKEN = "import sys\nprint('the last words')\nsys.exit(7)"
+REFUSING = """
+import json, pathlib, sys
+folder = pathlib.Path(sys.argv[1])
+(folder / "result.json").write_text(json.dumps({"version": None, "message": "Too few photos."}))
+sys.exit(1)
+"""
+
+MakeRunner = Callable[[str], JobRunner]
+
+
+class Finish:
+    """Takes results as the learning service does, and remembers them."""
+
+    def __init__(self) -> None:
+        self.seen: list[tuple[int, str | None]] = []
+
+    def __call__(self, job: Job, result: JobResult) -> tuple[JobState, str]:
+        self.seen.append((job.id, result.version))
+        return JobState.SUCCEEDED, f"{result.version} is live."
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> Iterator[JobTable]:
+    table = JobTable(tmp_path / "jobs" / "jobs.db")
+    yield table
+    table.close()
+
+
+@pytest.fixture
+def finish() -> Finish:
+    return Finish()
+
+
+@pytest.fixture
+def make(table: JobTable, finish: Finish, tmp_path: Path) -> Iterator[MakeRunner]:
+    runners: list[JobRunner] = []
+
+    def make(program: str) -> JobRunner:
+        path = tmp_path / f"job{len(runners)}.py"
+        path.write_text(textwrap.dedent(program))
+        command = (sys.executable, str(path))
+        runners.append(
+            JobRunner(table, tmp_path / "jobs", lambda j, f: None, finish, command=command)
+        )
+        return runners[-1]
+
+    yield make
+    for runner in runners:
+        runner.close()
+
+
+def until(table: JobTable, job: Job, *states: JobState) -> Job:
+    deadline = time.monotonic() + 30
+    while (now := table.get(job.id)).state not in states or (
+        JobState.RUNNING in states and now.pid is None
+    ):
+        assert time.monotonic() < deadline, now
+        time.sleep(0.02)
+    return now
+
+
+def test_a_job_that_publishes_is_finished(
+    make: MakeRunner, table: JobTable, finish: Finish
+) -> None:
+    runner = make(RESULT)
+    runner.start()
+    job = until(table, runner.submit("quick", "by hand"), JobState.SUCCEEDED)
+
+    assert (job.version, job.message, job.pid) == ("v0007", "v0007 is live.", None)
+    assert finish.seen == [(job.id, "v0007")]
+    assert job.queued_at <= (job.started_at or "") <= (job.ended_at or "")
+
+
+def test_a_job_without_result_fails_with_its_last_words(make: MakeRunner, table: JobTable) -> None:
+    runner = make(BROKEN)
+    runner.start()
+    job = until(table, runner.submit("quick", "by hand"), JobState.FAILED)
+
+    assert "status 7" in job.message
+    assert "the last words" in job.message
+
+
+def test_a_job_that_says_why_fails_with_that_sentence(
+    make: MakeRunner, table: JobTable, finish: Finish
+) -> None:
+    runner = make(REFUSING)
+    runner.start()
+    job = until(table, runner.submit("quick", "by hand"), JobState.FAILED)
+
+    assert job.message == "Too few photos."
+    assert finish.seen == []
+
+
+def test_cancel_ends_the_process(make: MakeRunner, table: JobTable) -> None:
+    runner = make(ENDLESS)
+    runner.start()
+    job = until(table, runner.submit("quick", "by hand"), JobState.RUNNING)
+
+    cancelled = runner.cancel(job.id)
+
+    assert cancelled.state == JobState.CANCELLED
+    assert job.pid is not None
+    assert not psutil.pid_exists(job.pid)
+    assert runner.cancel(job.id) == cancelled
+
+
+def test_one_job_at_a_time_and_the_rest_wait(make: MakeRunner, table: JobTable) -> None:
+    runner = make(ENDLESS)
+    runner.start()
+    first = until(table, runner.submit("quick", "by hand"), JobState.RUNNING)
+    second = runner.submit("thorough", "by hand")
+
+    assert runner.submit("thorough", "again").id == second.id  # it waits already
+    assert runner.cancel(second.id).state == JobState.CANCELLED
+    assert table.get(first.id).state == JobState.RUNNING
+
+
+def test_a_full_queue_is_refused(table: JobTable) -> None:
+    for number in range(MAX_QUEUED):
+        table.submit(f"mode {number}", "by hand")
+    with pytest.raises(TooManyJobs, match="5 retrainings wait"):
+        table.submit("another", "by hand")
+
+
+def test_a_killed_job_is_marked_failed(make: MakeRunner, table: JobTable) -> None:
+    runner = make(ENDLESS)
+    runner.start()
+    job = until(table, runner.submit("quick", "by hand"), JobState.RUNNING)
+    psutil.Process(job.pid).kill()
+
+    assert "status -9" in until(table, job, JobState.FAILED).message
+
+
+def test_closing_puts_the_running_job_back_into_the_queue(
+    make: MakeRunner, table: JobTable
+) -> None:
+    runner = make(ENDLESS)
+    runner.start()
+    job = until(table, runner.submit("quick", "by hand"), JobState.RUNNING)
+
+    runner.close()
+
+    after = table.get(job.id)
+    assert (after.state, after.attempts) == (JobState.QUEUED, 0)
+    assert job.pid is not None
+    assert not psutil.pid_exists(job.pid)
+
+
+def test_after_a_crash_an_orphan_is_ended_and_begins_again(
+    make: MakeRunner, table: JobTable
+) -> None:
+    orphan = subprocess.Popen([sys.executable, "-c", ENDLESS], stdout=subprocess.DEVNULL)
+    try:
+        job = table.submit("quick", "by hand")
+        started = psutil.Process(orphan.pid).create_time()
+        table.update(
+            job.id, state=JobState.RUNNING, pid=orphan.pid, pid_started=started, attempts=1
+        )
+        make(RESULT).start()
+
+        assert until(table, job, JobState.SUCCEEDED).attempts == 2
+        assert not psutil.pid_exists(orphan.pid)
+    finally:
+        orphan.kill()
+        orphan.wait()
+
+
+def test_a_pid_that_went_to_another_process_is_left_alone(
+    make: MakeRunner, table: JobTable
+) -> None:
+    job = table.submit("quick", "by hand")
+    table.update(job.id, state=JobState.RUNNING, pid=os.getpid(), pid_started=1.0, attempts=1)
+    make(RESULT).start()
+
+    assert until(table, job, JobState.SUCCEEDED).attempts == 2
+
+
+def test_a_result_that_nobody_took_is_taken_after_a_crash(
+    make: MakeRunner, table: JobTable, finish: Finish
+) -> None:
+    runner = make(BROKEN)
+    job = table.submit("quick", "by hand")
+    table.update(job.id, state=JobState.RUNNING, attempts=1)
+    folder = runner.folder_of(job.id)
+    folder.mkdir(parents=True)
+    JobResult(version="v0009", message="Published.").write(folder)
+
+    runner.start()
+
+    assert table.get(job.id).state == JobState.SUCCEEDED
+    assert finish.seen == [(job.id, "v0009")]
+
+
+def test_a_job_interrupted_three_times_is_given_up(make: MakeRunner, table: JobTable) -> None:
+    job = table.submit("quick", "by hand")
+    table.update(job.id, state=JobState.RUNNING, attempts=3)
+    make(RESULT).start()
+
+    assert "interrupted 3 times" in until(table, job, JobState.FAILED).message
+
+
+def test_an_unknown_job_is_named(table: JobTable) -> None:
+    with pytest.raises(JobNotFound, match="no job 42"):
+        table.get(42)

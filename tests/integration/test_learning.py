@@ -1,0 +1,241 @@
+"""From a finished job to the served version: passed, rejected, overridden, rolled back."""
+
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
+
+from app.errors import BadRequest, NotReady
+from app.learning import LearningService
+from app.rest import build_router
+from app.service import PredictionService
+from app.settings import Settings
+from data.store import DatasetStore
+from models.errors import VersionRejected
+from models.manifest import KERAS_NAME, REHEARSAL_NAME
+from models.registry import ModelRegistry
+from tests.conftest import REFUSING_LABELS, colour_model, encode, publish
+
+# A job that publishes the model that lies in the state directory, with a gate that passes or not.
+PROGRAM = """
+import hashlib, sys, time
+from pathlib import Path
+from models.jobs import JobRequest, JobResult
+from models.manifest import GateCheck, GateReport
+from models.registry import ModelRegistry
+folder = Path(sys.argv[1])
+request = JobRequest.read(folder)
+state = Path(request.state_dir)
+while (state / "wait").exists():
+    time.sleep(0.05)
+registry = ModelRegistry(state / "models")
+start = registry.get(request.start)
+passed = not (state / "refuse").exists()
+gate = GateReport(against=start.version, checks=[
+    GateCheck(name="Accuracy", passed=passed, message="Fine." if passed else "On shop it loses.")
+])
+content = start.model_path.read_bytes()
+published = registry.publish(
+    lambda name: content,
+    lambda name, bytes_: start.manifest.model_copy(update={"version": name, "gate": gate}),
+)
+JobResult(version=published.version, message="Published.").write(folder)
+"""
+
+
+@pytest.fixture
+def state(tmp_path: Path) -> Path:
+    return tmp_path
+
+
+@pytest.fixture
+def learning(state: Path, registry: ModelRegistry) -> Iterator[LearningService]:
+    """Over a version that a quick retraining can start from, and a store with one new class."""
+    start = publish(registry, colour_model(REFUSING_LABELS), REFUSING_LABELS)
+    for name in (KERAS_NAME, REHEARSAL_NAME):
+        (start.folder / name).write_bytes(b"read by the training side only")
+    service = PredictionService(registry)
+    service.load()
+    store = DatasetStore(state / "store")
+    command = (sys.executable, "-c", PROGRAM)
+    learning = LearningService(service, registry, store, state, command=command)
+    learning.start()
+    yield learning
+    learning.close()
+    service.close()
+    store.close()
+
+
+def add_photos(learning: LearningService, count: int = 3, label: str = "mango") -> None:
+    for side_px in range(60, 60 + count):
+        learning._store.add(
+            encode("mango", side_px=side_px), label=label, source="uploads",
+            original_name=f"{side_px}.png", joins_scenes=False, scene=f"s{side_px}",
+        )  # fmt: skip
+
+
+def finished(learning: LearningService, job_id: int) -> dict[str, Any]:
+    deadline = time.monotonic() + 40
+    while (job := learning.job(job_id))["state"] in ("queued", "running"):
+        assert time.monotonic() < deadline, job
+        time.sleep(0.05)
+    return job
+
+
+def retrained(learning: LearningService) -> dict[str, Any]:
+    add_photos(learning)
+    return finished(learning, learning.retrain().id)
+
+
+def live(learning: LearningService) -> str:
+    (version,) = (m["version"] for m in learning.models() if m["active"])
+    return str(version)
+
+
+def test_a_candidate_that_passed_is_served(learning: LearningService) -> None:
+    job = retrained(learning)
+
+    assert (job["state"], job["message"]) == ("succeeded", "v0002 is live.")
+    assert job["gate"]["passed"]
+    assert live(learning) == "v0002"
+    assert learning.activations()[0]["reason"] == f"job {job['job_id']}, by hand"
+
+
+def test_a_rejected_candidate_is_kept_and_not_served(
+    learning: LearningService, state: Path
+) -> None:
+    (state / "refuse").touch()
+    job = retrained(learning)
+
+    assert job["state"] == "rejected"
+    assert "On shop it loses." in job["message"]
+    assert live(learning) == "v0001"
+    assert learning.models()[0]["state"] == "rejected"
+    with pytest.raises(VersionRejected, match=r"On shop it loses\..*say why"):
+        learning.activate("v0002")
+    with pytest.raises(BadRequest, match="say why"):
+        learning.activate("v0002", override=True)
+
+    learning.activate("v0002", override=True, reason="the shop photos are old")
+
+    assert live(learning) == "v0002"
+    assert "overriding the gate: the shop photos" in learning.activations()[0]["reason"]
+
+
+def test_roll_back_returns_to_the_version_before(learning: LearningService) -> None:
+    retrained(learning)
+    assert learning.roll_back()["version"] == "v0001"
+    assert live(learning) == "v0001"
+    assert learning.activations()[0]["reason"] == "rolled back"
+
+
+def test_a_candidate_is_not_put_live_over_another_choice(
+    learning: LearningService, state: Path, registry: ModelRegistry
+) -> None:
+    other = publish(registry, colour_model(REFUSING_LABELS), REFUSING_LABELS)
+    (state / "wait").touch()
+    add_photos(learning)
+    job = learning.retrain()
+    while not learning.job(job.id)["pid"]:
+        time.sleep(0.02)
+    time.sleep(0.3)
+    learning.activate(other.version)
+    (state / "wait").unlink()
+
+    assert "was put live meanwhile" in finished(learning, job.id)["message"]
+    assert live(learning) == other.version
+
+
+def test_without_photos_a_quick_retraining_says_what_to_do(learning: LearningService) -> None:
+    with pytest.raises(NotReady, match=r"no new photo to learn from\. Add some on the Upload tab"):
+        learning.retrain()
+
+
+def test_a_new_class_with_few_photos_is_told_beforehand(learning: LearningService) -> None:
+    add_photos(learning, 4, "kiwi")
+    readiness = learning.readiness("quick")
+    assert not readiness.ready
+    assert readiness.notes[0].startswith("kiwi is left out: ")
+
+
+def test_a_thorough_retraining_without_photos_offers_the_base_set(
+    learning: LearningService,
+) -> None:
+    add_photos(learning)
+    with pytest.raises(NotReady, match=r"there are too few here\. Fetch .*data fetch grocery"):
+        learning.retrain("thorough")
+    with pytest.raises(BadRequest, match="'fast'; it must be one of quick, thorough"):
+        learning.retrain("fast")
+
+
+@pytest.fixture
+def client(learning: LearningService) -> TestClient:
+    app = FastAPI()
+    app.include_router(build_router(learning._service, Settings(), None, learning))
+    return TestClient(app)
+
+
+def test_rest_retrains_lists_and_rolls_back(client: TestClient, learning: LearningService) -> None:
+    add_photos(learning)
+    response = client.post("/api/retrain", json={"mode": "quick"})
+    assert response.status_code == 202
+    job_id = response.json()["job_id"]
+    finished(learning, job_id)
+
+    assert client.get(f"/api/jobs/{job_id}").json()["state"] == "succeeded"
+    assert [j["job_id"] for j in client.get("/api/jobs").json()] == [job_id]
+    assert [m["version"] for m in client.get("/api/models").json()] == ["v0002", "v0001"]
+    assert client.post("/api/models/roll_back").json()["version"] == "v0001"
+    assert client.post("/api/models/v0002/activate").json()["active"] is True
+    assert client.post(f"/api/jobs/{job_id}/cancel").json()["state"] == "succeeded"
+
+
+def test_rest_keeps_a_schedule(client: TestClient) -> None:
+    response = client.put("/api/schedule", json={"cron": "30 4 * * 1", "after_images": 50})
+    assert response.status_code == 200
+    assert response.json()["next_start"].endswith("04:30:00+00:00")
+    assert client.get("/api/schedule").json()["after_images"] == 50
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "status", "words"),
+    [
+        ("POST", "/api/retrain", b"", 409, "no new photo"),
+        ("POST", "/api/retrain", b'{"mode": "fast"}', 400, "must be one of quick, thorough"),
+        ("POST", "/api/retrain", b'{"speed": 9}', 400, "Its fields are mode"),
+        ("POST", "/api/retrain", b"[1]", 400, "cannot be used"),
+        ("POST", "/api/retrain", b"{" * 70_000, 413, "64,000"),
+        ("GET", "/api/jobs/99", b"", 404, "no job 99"),
+        ("GET", "/api/jobs/one", b"", 400, "'one' is no job number"),
+        ("POST", "/api/models/v0099/activate", b"", 404, "v0099"),
+        ("POST", "/api/models/roll_back", b"", 404, "previous"),
+        ("PUT", "/api/schedule", b'{"cron": "x"}', 400, "Wrong number of fields"),
+        ("DELETE", "/api/jobs/3", b"", 405, "use GET"),
+    ],
+)
+def test_rest_says_what_is_wrong(
+    client: TestClient, method: str, path: str, body: bytes, status: int, words: str
+) -> None:
+    headers = {"content-type": "application/json"}
+    response = client.request(method, path, content=body, headers=headers)
+    assert response.status_code == status, response.text
+    assert words in response.json()["error"]["message"]
+
+
+def test_json_under_another_name_is_refused(client: TestClient) -> None:
+    response = client.post("/api/retrain", content=b"{}", headers={"content-type": "text/plain"})
+    assert response.status_code == 415
+
+
+@pytest.mark.parametrize("path", ["/api/jobs", "/api/models", "/api/schedule"])
+def test_where_retraining_is_off_the_routes_say_so(registry: ModelRegistry, path: str) -> None:
+    app = FastAPI()
+    app.include_router(build_router(PredictionService(registry), Settings()))
+    response = TestClient(app).get(path)
+    assert response.status_code == 403
+    assert response.json()["error"]["type"] == "RetrainingOff"

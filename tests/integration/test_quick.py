@@ -1,0 +1,216 @@
+"""Quick retraining on a small network of its own: a new colour is learned, the others are kept.
+
+TensorFlow runs in a process of its own, as it does in use; this file is the program as well.
+"""
+
+import hashlib
+import io
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from app.predictor import OnnxPredictor
+from data.labels import NONE_OF_THESE
+from data.splits import Split
+from data.store import DatasetStore
+from models.jobs import JobRequest, JobResult, read_progress
+from models.manifest import KERAS_NAME, REHEARSAL_NAME, InputSpec, ModelManifest
+from models.registry import ModelRegistry
+from models.rehearsal import Rehearsal
+
+ROOT = Path(__file__).parents[2]
+SIDE_PX = 16
+CANDIDATE = "v0003"  # numbers go on from the baseline's
+COLOURS = {"apple": (200, 30, 30), "banana": (220, 200, 40), NONE_OF_THESE: (60, 60, 60)}
+KIWI = (60, 170, 60)
+
+
+def picture(colour: tuple[int, int, int], rng: np.random.Generator) -> bytes:
+    pixels = np.clip(np.array(colour) + rng.normal(0, 12, (SIDE_PX, SIDE_PX, 3)), 0, 255)
+    buffer = io.BytesIO()
+    Image.fromarray(pixels.astype(np.uint8)).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def fill(store: DatasetStore, label: str, colour: tuple[int, int, int], source: str) -> None:
+    rng = np.random.default_rng(len(label) + sum(colour))
+    with store.batch() as batch:
+        for number in range(24):
+            split = (Split.TEST, Split.TRAIN, Split.TRAIN, Split.VALIDATION)[number % 4]
+            batch.add(
+                picture(colour, rng), label=label, source=source, original_name=f"{number}.png",
+                scene=f"{source} {label} {number}", split=split, joins_scenes=False,
+            )  # fmt: skip
+
+
+def publish_start(state: Path) -> None:
+    """Train a small network on the first three colours and publish it as v0001."""
+    import keras
+    from keras import layers
+
+    from models.manifest import Calibration
+    from training.dataset import load_images
+    from training.features import make_rehearsal
+    from training.network import serving_network
+    from training.retrain import to_onnx
+
+    store = DatasetStore(state / "base")
+    snapshot = store.snapshot()
+    store.close()
+    labels = tuple(COLOURS)
+    train = load_images(snapshot.root, snapshot.select(split=Split.TRAIN), labels, SIDE_PX)
+    keras.utils.set_random_seed(3)
+    image = keras.Input((SIDE_PX, SIDE_PX, 3), dtype="uint8", name="image")
+    x = layers.Rescaling(1 / 255)(image)
+    x = layers.Conv2D(24, 3, activation="relu")(x)
+    x = layers.GlobalAveragePooling2D(name="embedding")(x)
+    model = keras.Model(image, layers.Dense(3, name="logits")(x), name="tiny")
+    model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    model.optimizer.learning_rate = 0.03
+    model.fit(train.pixels, train.targets, epochs=60, verbose=0)
+    calibration = Calibration(temperature=1, none_threshold=0.5, chosen_on="drawn", images=9)
+    spec = InputSpec(side_px=SIDE_PX)
+    serving = serving_network(model, calibration)
+    content = to_onnx(serving, labels=labels, version="v0001", input_spec=spec)
+    model.save(state / KERAS_NAME)
+    ModelRegistry(state / "models").publish(
+        lambda name: content,
+        lambda name, model_bytes: ModelManifest(
+            version=name, labels=labels, none_label=NONE_OF_THESE, input=spec,
+            maps_output="activation_maps", calibration=calibration, network="tiny", parameters=1,
+            sha256=hashlib.sha256(model_bytes).hexdigest(), size_bytes=len(model_bytes),
+        ),
+        lambda manifest: {
+            KERAS_NAME: (state / KERAS_NAME).read_bytes(),
+            REHEARSAL_NAME: make_rehearsal(model, snapshot).to_bytes(),
+        },
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def state(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A version of three colours, and a store that holds nothing but a fourth."""
+    state = tmp_path_factory.mktemp("state")
+    base = DatasetStore(state / "base")
+    for label, colour in COLOURS.items():
+        fill(base, label, colour, "drawn")
+    base.close()
+    run(sys.executable, "-c", START, str(state))
+    store = DatasetStore(state / "store")
+    fill(store, "kiwi", KIWI, "uploads")
+    store.snapshot().save(state / "snapshot.json")
+    store.close()
+    return state
+
+
+START = """
+import sys
+from pathlib import Path
+import tests.integration.test_quick as test
+test.publish_start(Path(sys.argv[1]))
+"""
+
+
+def run(*command: str) -> "subprocess.CompletedProcess[str]":
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=200)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done
+
+
+def start_job(state: Path, folder: Path, start: str = "v0001") -> "subprocess.Popen[bytes]":
+    folder.mkdir()
+    JobRequest(
+        mode="quick", state_dir=str(state), snapshot=str(state / "snapshot.json"), start=start,
+        threads=1, niceness=5,
+    ).write(folder)  # fmt: skip
+    return subprocess.Popen(
+        [sys.executable, "-m", "training.job", str(folder)],
+        cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def candidate(state: Path) -> tuple[Path, JobResult]:
+    """The folder of a finished quick job, and its result."""
+    folder = state / "job"
+    process = start_job(state, folder)
+    output = process.communicate(timeout=200)[0]
+    result = JobResult.read(folder)
+    assert result is not None, output.decode()
+    assert result.version == CANDIDATE, output.decode()
+    return folder, result
+
+
+def test_the_new_class_is_recognised_and_the_others_are_kept(
+    state: Path, candidate: tuple[Path, JobResult]
+) -> None:
+    version = ModelRegistry(state / "models").get(CANDIDATE)
+    assert version.manifest.labels == ("apple", "banana", "kiwi", NONE_OF_THESE)
+    predictor = OnnxPredictor.load(version)
+    rng = np.random.default_rng(99)
+
+    for label, colour in (COLOURS | {"kiwi": KIWI}).items():
+        shown = np.clip(np.array(colour) + rng.normal(0, 12, (9, SIDE_PX, SIDE_PX, 3)), 0, 255)
+        answers = predictor.run(shown.astype(np.uint8)).argmax(axis=1)
+        assert {version.manifest.labels[a] for a in answers} == {label}
+
+
+def test_the_candidate_tells_how_it_compares_and_where_it_came_from(
+    state: Path, candidate: tuple[Path, JobResult]
+) -> None:
+    manifest = ModelRegistry(state / "models").get(CANDIDATE).manifest
+
+    assert manifest.parent == "v0001"
+    assert manifest.gate is not None
+    assert manifest.gate.against == "v0001"
+    assert manifest.gate.passed, manifest.gate.checks
+    assert manifest.gate.comparisons["drawn/test"].images == 12
+    assert manifest.gate.new_photos["kiwi"].images == 18
+    assert manifest.gate.recalls["uploads/test"]["kiwi"].recall == 1.0
+    assert manifest.training["learned"] == {"kiwi": 18}
+    assert max(manifest.parity.values()) <= 1e-5
+
+
+def test_the_candidate_can_be_retrained_in_turn(
+    state: Path, candidate: tuple[Path, JobResult]
+) -> None:
+    folder = ModelRegistry(state / "models").get(CANDIDATE).folder
+    first = Rehearsal.read(state / "models" / "versions" / "v0001" / REHEARSAL_NAME)
+    assert Rehearsal.read(folder / REHEARSAL_NAME).backbone == first.backbone
+    assert (folder / KERAS_NAME).exists()
+    assert CANDIDATE in (folder / "README.md").read_text()
+
+
+def test_the_job_told_its_progress(candidate: tuple[Path, JobResult]) -> None:
+    progress = read_progress(candidate[0])
+
+    assert "Looking at 24 new photos" in progress["stages"]
+    assert progress["epochs"][-1]["loss"] <= progress["epochs"][0]["loss"]
+
+
+def test_a_job_that_cannot_learn_says_why(state: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "job"
+    empty = DatasetStore(tmp_path / "empty")
+    empty.snapshot().save(tmp_path / "snapshot.json")
+    empty.close()
+    process = start_job(state, folder)
+    process.kill()
+    process.communicate()
+    request = json.loads((folder / "request.json").read_text())
+    request["snapshot"] = str(tmp_path / "snapshot.json")
+    (folder / "request.json").write_text(json.dumps(request))
+
+    done = subprocess.run(
+        [sys.executable, "-m", "training.job", str(folder)], cwd=ROOT, capture_output=True,
+        check=False,
+    )  # fmt: skip
+
+    assert done.returncode == 1
+    result = JobResult.read(folder)
+    assert result is not None
+    assert "There is no new photo to learn from." in result.message
