@@ -21,9 +21,9 @@ from app.service import PredictionService
 from data.labels import NONE_OF_THESE
 from data.splits import Split
 from data.state import jobs_dir, snapshots_dir
-from data.store import DatasetStore
+from data.store import DatasetStore, StoredImage
 from models.jobs import MIN_NEW_CLASS, JobRequest, JobResult, Mode, read_progress
-from models.manifest import KERAS_NAME, REHEARSAL_NAME
+from models.manifest import KERAS_NAME, REHEARSAL_NAME, Suspect
 from models.registry import ModelRegistry, ModelVersion
 
 MODES: Final[tuple[Mode, ...]] = ("quick", "thorough")
@@ -190,6 +190,17 @@ class LearningService:
             "progress": read_progress(self._runner.folder_of(job_id)),
             "gate": gate.model_dump() | {"passed": gate.passed} if gate else None,
         }
+
+    def suspects(self) -> list[tuple[StoredImage, Suspect]]:
+        """Return the photos that the newest comparison holds for mislabelled, the worst first.
+
+        Those that were relabelled or removed since are left out.
+        """
+        published = {version.version: version.manifest.gate for version in self._registry.list()}
+        gates = (published.get(job.version or "") for job in self._table.list())
+        gate = next((gate for gate in gates if gate), None)
+        found = [(self._store.get(s.digest), s) for s in (gate.suspects if gate else ())]
+        return [(image, s) for image, s in found if image and image.label == s.label]
 
     def cancel(self, job_id: int) -> dict[str, Any]:
         """End a job that waits or runs, and return it; one that is over stays as it is.

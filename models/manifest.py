@@ -165,6 +165,15 @@ class GateRecall(_Frozen):
     recall: float
 
 
+class Suspect(_Frozen):
+    """An added photo whose label is probably wrong, and what it seems to show instead."""
+
+    digest: str
+    label: str
+    suggested: str
+    probability: float
+
+
 class GateReport(_Frozen):
     """Why a candidate may go live or may not.
 
@@ -175,6 +184,7 @@ class GateReport(_Frozen):
         recalls: by ``<source>/<split>`` and label.
         new_photos: how much is recognised of the photos that were added since the public sets, by
             a network that learned from the others of them only; by label.
+        suspects: added photos whose label is probably wrong, the least believable first.
     """
 
     against: str
@@ -182,6 +192,7 @@ class GateReport(_Frozen):
     comparisons: dict[str, GateComparison] = Field(default_factory=dict)
     recalls: dict[str, dict[str, GateRecall]] = Field(default_factory=dict)
     new_photos: dict[str, GateRecall] = Field(default_factory=dict)
+    suspects: list[Suspect] = Field(default_factory=list)
 
     @property
     def passed(self) -> bool:

@@ -16,7 +16,14 @@ from scipy.stats import binomtest
 
 from data.snapshot import SnapshotImage
 from models.decision import decide
-from models.manifest import GateCheck, GateComparison, GateRecall, GateReport, ModelManifest
+from models.manifest import (
+    GateCheck,
+    GateComparison,
+    GateRecall,
+    GateReport,
+    ModelManifest,
+    Suspect,
+)
 from training.evaluate import calibration_error, rows_by
 
 SIGNIFICANCE: Final = 0.05
@@ -64,11 +71,13 @@ class NewPhotos:
         images: the N photos.
         answers: of the candidate's recipe, each from a fit without that photo.
         active: of the active version.
+        suspects: those whose label is probably wrong.
     """
 
     images: Sequence[SnapshotImage]
     answers: NDArray[np.str_]
     active: NDArray[np.str_]
+    suspects: Sequence[Suspect] = ()
 
 
 def judge(
@@ -109,7 +118,12 @@ def judge(
     if unseen := sorted(new - set(added)):
         checks.append(_new_classes(unseen, recalls))
     return GateReport(
-        against=against, checks=checks, comparisons=comparisons, recalls=recalls, new_photos=added
+        against=against,
+        checks=checks,
+        comparisons=comparisons,
+        recalls=recalls,
+        new_photos=added,
+        suspects=list(new_photos.suspects) if new_photos else [],
     )
 
 

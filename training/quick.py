@@ -39,6 +39,7 @@ from training.evaluate import columns_of, evaluate, none_column, rows_by
 from training.features import Features, photo_features, rehearsed, view_features
 from training.gate import Judged, NewPhotos, judge
 from training.head import PULL_KNOWN, PULL_NEW, Head, fit_head
+from training.label_errors import likely_mislabelled
 from training.network import (
     backbone_digest,
     backbone_of,
@@ -350,16 +351,20 @@ class _Fitting:
         """Return what fits that did not see them say of the new photos, a fold at a time."""
         images = self._photos.images
         fold_of = deal(images, _FOLDS, seed)
-        answers = np.empty(len(images), dtype=object)
+        probabilities = np.zeros((len(images), len(self._plan.labels)), np.float32)
         manifest = self._start.model_copy(update={"labels": self._plan.labels})
         for fold in range(_FOLDS):
             rows = np.flatnonzero(fold_of == fold)
             if len(rows):
                 head, _ = self.fit([images[row] for row in np.flatnonzero(fold_of != fold)])
-                found = probabilities_of(self._photos.values[rows], head, manifest)
-                answers[rows] = Judged(found, manifest).answers
+                probabilities[rows] = probabilities_of(self._photos.values[rows], head, manifest)
         active = probabilities_of(self._photos.values, self._old_head, self._start)
-        return NewPhotos(images, answers.astype(str), Judged(active, self._start).answers)
+        return NewPhotos(
+            images,
+            Judged(probabilities, manifest).answers,
+            Judged(active, self._start).answers,
+            likely_mislabelled(images, probabilities, self._plan.labels),
+        )
 
     def _weights(self, images: Sequence[SnapshotImage]) -> NDArray[np.float64]:
         weights = shares(images)

@@ -162,9 +162,11 @@ table.fc-figures th:first-child { text-align: left; font-weight: 500; }
 #truth .wrap { min-height: 42px; border: 1px solid var(--border-color-primary); border-radius:
   10px; }
 .fc-ask { margin: 0; font-size: .95rem; }
-#reviews .grid-container, #gallery .grid-container { grid-template-columns: repeat(auto-fill,
+#reviews .grid-container, #suspects .grid-container, #gallery .grid-container {
+  grid-template-columns: repeat(auto-fill,
   minmax(90px, 1fr)) !important; }
-#reviews .grid-container { grid-template-columns: repeat(auto-fill, minmax(130px, 160px))
+#reviews .grid-container, #suspects .grid-container { grid-template-columns: repeat(auto-fill,
+  minmax(130px, 160px))
   !important; }
 .fc-warn { color: #b45309; }
 .fc-plain { list-style: none; margin: 6px 0; padding: 0; }

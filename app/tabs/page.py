@@ -45,7 +45,7 @@ def build_page(
             with gr.Tab("Predict", id="predict") as predict_tab:
                 predict.build_tab(service, collection, settings, examples)
             with gr.Tab("Upload", id="upload") as upload_tab:
-                upload.build_tab(collection, settings, upload_tab)
+                upload.build_tab(collection, learning, settings, upload_tab)
             with gr.Tab("Retrain", id="retrain") as retrain_tab:
                 pass
             with gr.Tab("Status", id="status") as status_tab:

@@ -11,6 +11,7 @@ import gradio as gr
 
 from app.collection import CollectionService, UploadReport
 from app.errors import BadRequest, gradio_error
+from app.learning import LearningService
 from app.results import new_request_id
 from app.settings import Settings
 from app.tabs.cards import pretty
@@ -45,7 +46,12 @@ _OFF: Final = (
 )
 
 
-def build_tab(collection: CollectionService | None, settings: Settings, tab: gr.Tab) -> None:
+def build_tab(
+    collection: CollectionService | None,
+    learning: LearningService | None,
+    settings: Settings,
+    tab: gr.Tab,
+) -> None:
     """Lay out the tab inside the surrounding Blocks.
 
     Args:
@@ -58,6 +64,8 @@ def build_tab(collection: CollectionService | None, settings: Settings, tab: gr.
         return
     _build_adding(collection, settings, tab)
     _build_reviews(collection, tab)
+    if learning:
+        _build_suspects(collection, learning, tab)
     _build_gallery(collection, settings)
 
 
@@ -200,6 +208,62 @@ def _build_reviews(collection: CollectionService, tab: gr.Tab) -> None:
     discard_button.click(discard, ticked, outcome, js=_CONFIRM, **quiet).then(
         show, None, shown, **quiet
     )
+
+
+def _build_suspects(collection: CollectionService, learning: LearningService, tab: gr.Tab) -> None:
+    def show() -> tuple[Any, Any, str]:
+        found = learning.suspects()[:PAGE_LENGTH]
+        names = [
+            f"{number}: {pretty(s.label).lower()}, looks like {pretty(s.suggested).lower()} "
+            f"({s.probability:.0%})"
+            for number, (_, s) in enumerate(found, 1)
+        ]
+        pictures = [load_model_input(collection.read(image), _GALLERY_PX) for image, _ in found]
+        words = (
+            "The last retraining could not believe these labels: a network that had not seen the "
+            "photo names it otherwise."
+            if found
+            else "No doubtful label. A quick retraining looks for them among the added photos."
+        )
+        choices = list(zip(names, [image.digest for image, _ in found], strict=True))
+        shown = gr.Gallery(list(zip(pictures, names, strict=True)))
+        return shown, gr.CheckboxGroup(choices=choices, value=[]), words
+
+    def relabel(digests: list[str]) -> str:
+        _require(digests)
+        suggested = {image.digest: s.suggested for image, s in learning.suspects()}
+        for digest in digests:
+            if digest in suggested:
+                collection.relabel([digest], suggested[digest])
+        return f'<p class="fc-notice">{len(digests)} relabelled.</p>'
+
+    def remove(digests: list[str]) -> str:
+        _require(digests)
+        collection.remove(digests)
+        return f'<p class="fc-notice">{len(digests)} removed; “Undo remove” below puts back.</p>'
+
+    with gr.Accordion("Doubtful labels", open=False, elem_id="suspects-box") as box:
+        words = gr.Markdown(elem_id="suspects-words")
+        gallery = gr.Gallery(
+            columns=6, height="auto", object_fit="cover", allow_preview=False, show_label=False,
+            buttons=[], elem_id="suspects",
+        )  # fmt: skip
+        ticked = gr.CheckboxGroup([], label="Photos", elem_id="suspects-ticked")
+        with gr.Row():
+            relabel_button = gr.Button("Relabel as it looks", elem_id="suspects-relabel")
+            remove_button = gr.Button("Remove", variant="stop", elem_id="suspects-remove")
+        outcome = gr.HTML(elem_id="suspects-outcome")
+    quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
+    shown = [gallery, ticked, words]
+
+    def title() -> Any:
+        count = len(learning.suspects())
+        return gr.Accordion(label="Doubtful labels" + (f" ({count})" if count else ""))
+
+    tab.select(title, None, box, **quiet)
+    box.expand(show, None, shown, **quiet)
+    for button, act in ((relabel_button, relabel), (remove_button, remove)):
+        button.click(act, ticked, outcome, **quiet).then(show, None, shown, **quiet)
 
 
 def _review_title(collection: CollectionService) -> str:

@@ -1,5 +1,6 @@
 """From a finished job to the served version: passed, rejected, overridden, rolled back."""
 
+import json
 import sys
 import time
 from collections.abc import Iterator
@@ -23,10 +24,10 @@ from tests.conftest import REFUSING_LABELS, colour_model, encode, publish
 
 # A job that publishes the model that lies in the state directory, with a gate that passes or not.
 PROGRAM = """
-import hashlib, sys, time
+import json, sys, time
 from pathlib import Path
 from models.jobs import JobRequest, JobResult
-from models.manifest import GateCheck, GateReport
+from models.manifest import GateCheck, GateReport, Suspect
 from models.registry import ModelRegistry
 folder = Path(sys.argv[1])
 request = JobRequest.read(folder)
@@ -36,7 +37,9 @@ while (state / "wait").exists():
 registry = ModelRegistry(state / "models")
 start = registry.get(request.start)
 passed = not (state / "refuse").exists()
-gate = GateReport(against=start.version, checks=[
+suspects = [Suspect(**s) for s in json.loads((state / "suspects.json").read_text())] if (
+    state / "suspects.json").exists() else []
+gate = GateReport(against=start.version, suspects=suspects, checks=[
     GateCheck(name="Accuracy", passed=passed, message="Fine." if passed else "On shop it loses.")
 ])
 content = start.model_path.read_bytes()
@@ -125,6 +128,27 @@ def test_a_rejected_candidate_is_kept_and_not_served(
 
     assert live(learning) == "v0002"
     assert "overriding the gate: the shop photos" in learning.activations()[0]["reason"]
+
+
+def test_doubtful_labels_are_told_until_they_are_relabelled(
+    learning: LearningService, state: Path
+) -> None:
+    add_photos(learning)
+    first, second, _ = learning._store.images(label="mango")
+    suspects = [
+        {"digest": i.digest, "label": "mango", "suggested": "apple", "probability": 0.9}
+        for i in (first, second)
+    ]
+    (state / "suspects.json").write_text(json.dumps(suspects))
+    finished(learning, learning.retrain().id)
+
+    assert [(i.digest, s.suggested) for i, s in learning.suspects()] == [
+        (first.digest, "apple"),
+        (second.digest, "apple"),
+    ]
+    learning._store.relabel([first.digest], "apple")
+    learning._store.remove([second.digest])
+    assert learning.suspects() == []
 
 
 def test_roll_back_returns_to_the_version_before(learning: LearningService) -> None:
