@@ -282,7 +282,7 @@ def _recognised(added: Mapping[str, GateRecall], photos: NewPhotos) -> GateCheck
             words = " and ".join(f"{n} for {pretty(name)}" for name, n in taken_for)
             missed.append(
                 f"Of {recall.images} added photos labelled {pretty(label)}, {recall.recall:.0%} "
-                f"are recognised after learning from the rest of them; {words} are taken. Are the "
+                f"are recognised after learning from the rest of them; it takes {words}. Are the "
                 "labels right?"
             )
     shown = ", ".join(f"{pretty(n)} {r.recall:.0%} of {r.images}" for n, r in added.items())
