@@ -32,15 +32,7 @@ def likely_mislabelled(
     if len(images) < _FEWEST:
         return []
     targets = columns_of(images, labels)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # it warns of classes with few photos
-        rows = find_label_issues(
-            targets,
-            probabilities.astype(np.float64),
-            return_indices_ranked_by="self_confidence",
-            filter_by="predicted_neq_given",
-            n_jobs=1,
-        )
+    rows = _ranked(targets, probabilities)
     return [
         Suspect(
             digest=images[row].digest,
@@ -50,3 +42,20 @@ def likely_mislabelled(
         )
         for row in rows[:MOST]
     ]
+
+
+def _ranked(targets: NDArray[np.int64], probabilities: NDArray[np.float32]) -> NDArray[np.int64]:
+    if len(np.unique(targets)) == 1:  # which cleanlab does not take; there is nothing to mix up
+        own = probabilities[:, targets[0]]
+        doubted: NDArray[np.int64] = np.flatnonzero(probabilities.argmax(axis=1) != targets)
+        return doubted[np.argsort(own[doubted])]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # it warns of classes with few photos
+        found: NDArray[np.int64] = find_label_issues(
+            targets,
+            probabilities.astype(np.float64),
+            return_indices_ranked_by="self_confidence",
+            filter_by="predicted_neq_given",
+            n_jobs=1,
+        )
+    return found

@@ -18,7 +18,7 @@ from app.predictor import OnnxPredictor
 from data.labels import NONE_OF_THESE
 from data.splits import Split
 from data.store import DatasetStore
-from models.jobs import JobRequest, JobResult, read_progress
+from models.jobs import JobRequest, JobResult, Mode, read_progress
 from models.manifest import KERAS_NAME, REHEARSAL_NAME, InputSpec, ModelManifest
 from models.registry import ModelRegistry
 from models.rehearsal import Rehearsal
@@ -108,6 +108,17 @@ def state(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return state
 
 
+@pytest.fixture(scope="module")
+def everything(state: Path) -> Path:
+    """A snapshot of the photographs of all four colours."""
+    store = DatasetStore(state / "all")
+    for label, colour in (COLOURS | {"kiwi": KIWI}).items():
+        fill(store, label, colour, "drawn")
+    store.snapshot().save(state / "all.json")
+    store.close()
+    return state / "all.json"
+
+
 START = """
 import sys
 from pathlib import Path
@@ -122,10 +133,12 @@ def run(*command: str) -> "subprocess.CompletedProcess[str]":
     return done
 
 
-def start_job(state: Path, folder: Path, start: str = "v0001") -> "subprocess.Popen[bytes]":
+def start_job(
+    state: Path, folder: Path, mode: Mode = "quick", snapshot: str = "snapshot.json"
+) -> "subprocess.Popen[bytes]":
     folder.mkdir()
     JobRequest(
-        mode="quick", state_dir=str(state), snapshot=str(state / "snapshot.json"), start=start,
+        mode=mode, state_dir=str(state), snapshot=str(state / snapshot), start="v0001",
         threads=1, niceness=5,
     ).write(folder)  # fmt: skip
     return subprocess.Popen(
@@ -191,6 +204,38 @@ def test_the_job_told_its_progress(candidate: tuple[Path, JobResult]) -> None:
 
     assert "Looking at 24 new photos" in progress["stages"]
     assert progress["epochs"][-1]["loss"] <= progress["epochs"][0]["loss"]
+
+
+def test_a_thorough_job_goes_on_training_every_layer(state: Path, everything: Path) -> None:
+    folder = state / "thorough"
+    output = start_job(state, folder, "thorough", everything.name).communicate(timeout=250)[0]
+    result = JobResult.read(folder)
+    assert result is not None, output.decode()
+    assert result.version, output.decode()
+
+    manifest = ModelRegistry(state / "models").get(result.version).manifest
+    assert manifest.labels == ("apple", "banana", "kiwi", NONE_OF_THESE)
+    assert manifest.parent == "v0001"
+    assert manifest.gate is not None
+    assert manifest.gate.against == "v0001"
+    assert manifest.gate.comparisons["drawn/test"].images == 12
+    assert manifest.gate.recalls["drawn/validation"]["kiwi"].images == 6
+    assert manifest.metrics["drawn/test"].accuracy >= 0.9
+    first = Rehearsal.read(state / "models" / "versions" / "v0001" / REHEARSAL_NAME)
+    own = Rehearsal.read(state / "models" / "versions" / result.version / REHEARSAL_NAME)
+    assert own.backbone != first.backbone
+    assert len(own.images) == 96
+
+
+def test_a_thorough_job_without_photographs_offers_the_base_set(state: Path) -> None:
+    folder = state / "too-little"
+    start_job(state, folder, "thorough").communicate(timeout=100)
+    result = JobResult.read(folder)
+
+    assert result is not None
+    assert result.version is None
+    assert "apple, banana, none of these there are too few" in result.message
+    assert "data fetch grocery" in result.message
 
 
 def test_a_job_that_cannot_learn_says_why(state: Path, tmp_path: Path) -> None:

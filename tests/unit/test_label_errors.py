@@ -39,3 +39,11 @@ def test_right_labels_are_left_alone() -> None:
 
 def test_of_a_few_photos_nothing_is_said() -> None:
     assert likely_mislabelled(photos("apple", "kiwi"), sure("kiwi", "apple"), LABELS) == []
+
+
+def test_one_class_alone_is_looked_through_as_well() -> None:
+    shown = ["kiwi"] * 11 + ["none_of_these"]
+
+    (found,) = likely_mislabelled(photos(*["kiwi"] * 12), sure(*shown), LABELS)
+
+    assert (found.digest, found.suggested) == ("11", "none_of_these")

@@ -130,6 +130,40 @@ def test_roll_back_skips_deleted_versions_and_says_when_there_is_none(
     assert registry.active().version == "v0002"
 
 
+def test_every_change_is_kept_with_its_reason(registry: ModelRegistry) -> None:
+    for _ in range(2):
+        publish(registry)
+    registry.activate("v0002", "job 3, by hand")
+    registry.roll_back("rolled back")
+
+    assert [(a.version, a.reason) for a in registry.activations()] == [
+        ("v0002", "job 3, by hand"),
+        ("v0001", "rolled back"),
+    ]
+
+
+def test_previous_names_what_roll_back_returns_to(registry: ModelRegistry) -> None:
+    for _ in range(2):
+        publish(registry)
+    registry.activate("v0002")
+    assert registry.previous().version == "v0001"
+    assert registry.active().version == "v0002"
+
+
+def test_sweep_removes_what_was_never_finished_and_is_old(
+    registry: ModelRegistry, tmp_path: Path
+) -> None:
+    publish(registry)
+    left = tmp_path / "models" / "versions" / "v0002"
+    left.mkdir()
+    (left / "model.onnx").write_bytes(b"half")
+
+    assert registry.sweep(older_than_s=60) == 0
+    assert registry.sweep(older_than_s=-1) == 1
+    assert not left.exists()
+    assert [v.version for v in registry.list()] == ["v0001"]
+
+
 def test_the_choice_survives_a_restart(registry: ModelRegistry, tmp_path: Path) -> None:
     publish(registry)
     publish(registry)
