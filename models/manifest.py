@@ -140,6 +140,7 @@ class GateComparison(_Frozen):
         active_calibration_error, calibration_error: 0..1.
         others: images of none of the classes.
         active_refused, refused: share of those that get no name, 0..1; None without any.
+        refused_p_value: as ``p_value``, of refusing them.
     """
 
     images: int
@@ -155,6 +156,7 @@ class GateComparison(_Frozen):
     others: int
     active_refused: float | None
     refused: float | None
+    refused_p_value: float
 
 
 class GateRecall(_Frozen):

@@ -134,11 +134,7 @@ def _compare(images: Sequence[SnapshotImage], candidate: Judged, active: Judged)
     answers = candidate.answers, active.answers
     right, was_right = ((a == labels)[known] for a in answers)
     lost, gained = int((was_right & ~right).sum()), int((right & ~was_right).sum())
-    scenes = rows_by(
-        image.scene or image.digest for image, shown in zip(images, known, strict=True) if shown
-    )
-    balance = [int(right[rows].sum()) - int(was_right[rows].sum()) for rows in scenes.values()]
-    scenes_lost, scenes_gained = sum(b < 0 for b in balance), sum(b > 0 for b in balance)
+    scenes_lost, scenes_gained = _by_scenes(images, known, right, was_right)
     errors = [
         calibration_error(judged.confidence(found)[known], is_right)
         for judged, found, is_right in zip(
@@ -146,8 +142,8 @@ def _compare(images: Sequence[SnapshotImage], candidate: Judged, active: Judged)
         )
     ]
     refused, was_refused = (
-        float((a[other] == j.manifest.none_label).mean()) if other.any() else None
-        for a, j in zip(answers, (candidate, active), strict=True)
+        (found == judged.manifest.none_label)[other]
+        for judged, found in zip((candidate, active), answers, strict=True)
     )
     return GateComparison(
         images=int(known.sum()),
@@ -161,9 +157,24 @@ def _compare(images: Sequence[SnapshotImage], candidate: Judged, active: Judged)
         active_calibration_error=errors[1],
         calibration_error=errors[0],
         others=int(other.sum()),
-        active_refused=was_refused,
-        refused=refused,
+        active_refused=float(was_refused.mean()) if other.any() else None,
+        refused=float(refused.mean()) if other.any() else None,
+        refused_p_value=chance(*_by_scenes(images, other, refused, was_refused)),
     )
+
+
+def _by_scenes(
+    images: Sequence[SnapshotImage],
+    chosen: NDArray[np.bool_],
+    right: NDArray[np.bool_],
+    was_right: NDArray[np.bool_],
+) -> tuple[int, int]:
+    """Return of how many scenes fewer photos are right than were, and of how many more."""
+    scenes = rows_by(
+        image.scene or image.digest for image, shown in zip(images, chosen, strict=True) if shown
+    )
+    balance = [int(right[rows].sum()) - int(was_right[rows].sum()) for rows in scenes.values()]
+    return sum(b < 0 for b in balance), sum(b > 0 for b in balance)
 
 
 def chance(lost: int, gained: int) -> float:
@@ -255,18 +266,9 @@ def _refusals(comparisons: Mapping[str, GateComparison], against: str) -> GateCh
         f"Of {c.others} pictures of none of the classes in {name} it refuses {c.refused:.0%}; "
         f"{against} refuses {c.active_refused:.0%}."
         for name, c in comparisons.items()
-        if c.refused is not None
-        and c.active_refused is not None
-        and c.refused < _REFUSED
-        and c.refused < c.active_refused - _refusal_room(c)
+        if c.refused is not None and c.refused < _REFUSED and c.refused_p_value < SIGNIFICANCE
     ]
     return _check("None of these", worse, "Pictures of other things are still refused.")
-
-
-def _refusal_room(comparison: GateComparison) -> float:
-    """Return by how much a share of so many pictures moves by chance, 95 times in 100."""
-    share, count = comparison.active_refused or 0.0, comparison.others
-    return 1.64 * float(np.sqrt(max(share * (1 - share), 0.01) / count))
 
 
 def _recognised(added: Mapping[str, GateRecall], photos: NewPhotos) -> GateCheck:
