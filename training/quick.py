@@ -8,6 +8,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Final
 
 import keras
@@ -158,9 +159,7 @@ def quick_retrain(
         manifest = start.manifest.model_copy(
             update={
                 "version": version,
-                "created_at": ModelManifest.model_fields["created_at"].get_default(
-                    call_default_factory=True
-                ),
+                "created_at": datetime.now(UTC),
                 "labels": plan.labels,
                 "none_label": NONE_OF_THESE if NONE_OF_THESE in plan.labels else None,
                 "maps_output": MAPS_OUTPUT,
@@ -223,11 +222,12 @@ def plan_quick(snapshot: Snapshot, start: ModelManifest, known: Features) -> _Pl
     """
     shipped = {image.digest: image for image in known.images}
     sources = {image.source for image in known.images}
+    rehearsed_labels = {image.label for image in known.images}
 
     def is_new(image: SnapshotImage) -> bool:
         there = shipped.get(image.digest)
         if there is None:
-            return image.source not in sources or image.label not in start.labels
+            return image.source not in sources or image.label not in rehearsed_labels
         # The store is right about what an image shows, but the test images stay what they are.
         judges = there.split == Split.TEST and there.label in start.classes
         return image.label != there.label and not judges
@@ -257,10 +257,12 @@ def plan_quick(snapshot: Snapshot, start: ModelManifest, known: Features) -> _Pl
         )
     taken = {image.digest for image in fresh}
     images = [image for image in known.images if image.digest not in taken]
+    # Also those of classes that an earlier quick retraining added.
+    added = set(labels) - rehearsed_labels
     namesakes = {
         image.variety
         for image in images
-        if image.label == start.none_label and any(_names(image.variety, label) for label in new)
+        if image.label == start.none_label and any(_names(image.variety, label) for label in added)
     }
     if namesakes:
         notes.append(

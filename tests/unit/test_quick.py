@@ -57,6 +57,18 @@ def test_a_new_class_takes_its_namesakes_out_of_none_of_these() -> None:
     assert len(found.fresh) == 10
 
 
+def test_a_class_of_an_earlier_quick_retraining_keeps_its_namesakes_out() -> None:
+    labels = ("apple", "kiwi", "mango", NONE_OF_THESE)
+    start = START.model_copy(update={"labels": labels})
+    relabelled = image("r", "kiwi", source="shop", variety="Fruit/Kiwi")
+    snapshot = Snapshot.of(Path(), [*kiwis(3), relabelled, image("x", "mango")])
+
+    found = plan_quick(snapshot, start, FEATURES)
+
+    assert "k" not in [i.digest for i in found.known.images]
+    assert {i.digest for i in found.fresh} == {"new0", "new1", "new2", "r", "x"}
+
+
 def test_a_new_class_with_too_few_photos_is_left_out_and_said() -> None:
     found = plan(*kiwis(9), image("x", "mango"))
 
