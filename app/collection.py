@@ -169,8 +169,13 @@ class CollectionService:
         )
 
     def reviews(self, limit: int | None = None) -> list[Review]:
-        """Return the photos that wait for a decision, the oldest first."""
-        return self._reviews.pending(limit)
+        """Return the photos that wait for a decision, those that need a person most first.
+
+        That is where visitor and model disagree, and then where the model was least sure.
+        """
+        waiting = self._reviews.pending()
+        waiting.sort(key=lambda r: (r.label == r.answered, r.probability))
+        return waiting[:limit]
 
     def read_review(self, review: Review) -> bytes:
         """Return the file of a photo that waits."""

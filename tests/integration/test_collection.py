@@ -274,6 +274,16 @@ def test_a_visitors_photo_waits_until_it_is_accepted(
     assert collection.reviews() == []
 
 
+def test_photos_that_visitor_and_model_dispute_come_first(
+    collection: CollectionService,
+) -> None:
+    agreed = collection.suggest(ImageFile("a.png", drawn("mango", 3)), "mango")
+    disputed = collection.suggest(ImageFile("b.png", drawn("orange", 3)), "papaya")
+
+    assert collection.reviews() == [disputed, agreed]
+    assert collection.reviews(1) == [disputed]
+
+
 def test_accepting_under_another_class_and_discarding(
     collection: CollectionService, store: DatasetStore
 ) -> None:
