@@ -163,11 +163,9 @@ table.fc-figures th:first-child { text-align: left; font-weight: 500; }
   10px; }
 .fc-ask { margin: 0; font-size: .95rem; }
 #reviews .grid-container, #suspects .grid-container, #gallery .grid-container {
-  grid-template-columns: repeat(auto-fill,
-  minmax(90px, 1fr)) !important; }
-#reviews .grid-container, #suspects .grid-container { grid-template-columns: repeat(auto-fill,
-  minmax(130px, 160px))
-  !important; }
+  grid-template-columns: repeat(auto-fill, minmax(90px, 1fr)) !important; }
+#reviews .grid-wrap, #suspects .grid-wrap, #gallery .grid-wrap { max-height: none !important;
+  height: auto !important; }
 .fc-warn { color: #b45309; }
 .fc-plain { list-style: none; margin: 6px 0; padding: 0; }
 .fc-plain li { padding: 3px 0; }

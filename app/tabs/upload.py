@@ -165,7 +165,7 @@ def _build_reviews(collection: CollectionService, tab: gr.Tab) -> None:
             if waiting
             else "No photo waits. What visitors answer to “Was this right?” appears here."
         )
-        shown = gr.Gallery(list(zip(pictures, names, strict=True)))
+        shown = gr.Gallery([(p, str(number)) for number, p in enumerate(pictures, 1)])
         return shown, gr.CheckboxGroup(choices=choices, value=[]), words
 
     def accept(digests: list[str], name: str | None) -> str:
@@ -226,7 +226,7 @@ def _build_suspects(collection: CollectionService, learning: LearningService, ta
             else "No doubtful label. A quick retraining looks for them among the added photos."
         )
         choices = list(zip(names, [image.digest for image, _ in found], strict=True))
-        shown = gr.Gallery(list(zip(pictures, names, strict=True)))
+        shown = gr.Gallery([(p, str(number)) for number, p in enumerate(pictures, 1)])
         return shown, gr.CheckboxGroup(choices=choices, value=[]), words
 
     def relabel(digests: list[str]) -> str:
