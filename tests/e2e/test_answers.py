@@ -64,7 +64,10 @@ def test_explain_gives_the_same_heat_map_to_every_caller(
 def test_gradio_names_are_those_of_rest(server: Server, gradio: Client, photos: Path) -> None:
     named = gradio.view_api(return_format="dict", print_info=False)["named_endpoints"]
 
-    assert set(named) == {"/predict", "/status", "/health", "/upload_retrain_data"}
+    assert set(named) == {
+        "/predict", "/status", "/health", "/upload_retrain_data", "/retrain", "/jobs", "/job",
+        "/cancel", "/models", "/activate", "/roll_back", "/schedule", "/set_schedule",
+    }  # fmt: skip
     assert gradio.predict(api_name="/health") == httpx.get(f"{server.url}/api/health").json()
     assert set(gradio.predict(api_name="/status")) == set(
         httpx.get(f"{server.url}/api/status").json()

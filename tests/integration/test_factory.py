@@ -87,5 +87,5 @@ def test_everything_written_lies_in_the_state_directory(
     facts: dict[str, Any], state_dir: Path
 ) -> None:
     written = {path.name for path in state_dir.iterdir()}
-    assert written == {"examples", "gradio", "reviews", "store"}
+    assert written == {"examples", "gradio", "jobs", "reviews", "store"}
     assert len(list((state_dir / "examples").iterdir())) == 8
