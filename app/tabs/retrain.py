@@ -108,17 +108,18 @@ def build_tab(learning: LearningService | None, tab: gr.Tab, others: list[gr.Tab
     def start(mode: str) -> None:
         _call(lambda: learning.retrain(mode))
 
-    def cancel() -> None:
+    # Other names than the API's, which Gradio would number otherwise.
+    def end() -> None:
         newest = _shown_job(learning)
         if newest:
             _call(lambda: learning.cancel(newest["job_id"]))
 
-    def activate(version: str, override: bool, reason: str) -> tuple[bool, str]:
+    def put_live(version: str, override: bool, reason: str) -> tuple[bool, str]:
         _call(lambda: learning.activate(version, override=override, reason=reason))
         gr.Info(f"{version} is live.")
         return False, ""
 
-    def roll_back() -> None:
+    def go_back() -> None:
         gr.Info(f"{_call(learning.roll_back)['version']} is live again.")
 
     timer.tick(look, [seen, mode], looked, queue=False, **quiet)
@@ -128,13 +129,13 @@ def build_tab(learning: LearningService | None, tab: gr.Tab, others: list[gr.Tab
         other.select(lambda: gr.Timer(active=False), None, timer, **quiet)
     mode.change(refresh, mode, looked, **quiet)
     button.click(start, mode, None, **quiet).then(refresh, mode, looked, **quiet)
-    cancel_button.click(cancel, None, None, js=_ASK_CANCEL, **quiet).then(
+    cancel_button.click(end, None, None, js=_ASK_CANCEL, **quiet).then(
         refresh, mode, looked, **quiet
     )
     activate_button.click(
-        activate, [version, override, reason], [override, reason], js=_ASK_ACTIVATE, **quiet
+        put_live, [version, override, reason], [override, reason], js=_ASK_ACTIVATE, **quiet
     ).then(refresh, mode, looked, **quiet)
-    back_button.click(roll_back, None, None, js=_ASK_ROLL_BACK, **quiet).then(
+    back_button.click(go_back, None, None, js=_ASK_ROLL_BACK, **quiet).then(
         refresh, mode, looked, **quiet
     )
     _add_api(learning)
