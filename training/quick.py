@@ -431,9 +431,17 @@ def _metrics(images: Sequence[SnapshotImage], candidate: Judged) -> dict[str, Ev
 
 
 def _sources(known: Sequence[DataSource], fresh: Sequence[SnapshotImage]) -> list[DataSource]:
-    added = []
-    for name, rows in rows_by(image.source for image in fresh).items():
-        counts = Counter(str(fresh[row].split) for row in rows)
-        added.append(DataSource(name=name, licence="", citation="", images=dict(counts)))
-    new = {source.name for source in added}
-    return [*(source for source in known if source.name not in new), *added]
+    """Return the sources with those of the new photos; a public one keeps its attribution."""
+    public = [source for source in known if source.licence]
+    named = {source.name for source in public}
+    added = [
+        DataSource(
+            name=name,
+            licence="",
+            citation="",
+            images=dict(Counter(str(fresh[row].split) for row in rows)),
+        )
+        for name, rows in rows_by(image.source for image in fresh).items()
+        if name not in named
+    ]
+    return [*public, *added]

@@ -8,10 +8,10 @@ import pytest
 from data.labels import NONE_OF_THESE
 from data.snapshot import Snapshot, SnapshotImage
 from data.splits import Split
-from models.manifest import InputSpec, ModelManifest
+from models.manifest import DataSource, InputSpec, ModelManifest
 from training.errors import NotEnoughData
 from training.features import Features
-from training.quick import _names, deal, plan_quick
+from training.quick import _names, _sources, deal, plan_quick
 
 START = ModelManifest(
     version="v0002",
@@ -129,3 +129,12 @@ def test_a_class_of_one_scene_is_dealt_photo_by_photo() -> None:
         SnapshotImage("", "kiwi", str(n), Split.TRAIN, "uploads", "", "one") for n in range(8)
     ]
     assert np.bincount(deal(images, 4, seed=1)).tolist() == [2, 2, 2, 2]
+
+
+def test_a_public_source_keeps_its_attribution_when_its_photos_are_relabelled() -> None:
+    shop = DataSource(name="shop", licence="MIT", citation="A paper.", images={"train": 9})
+    uploads = DataSource(name="uploads", licence="", citation="", images={"train": 1})
+
+    found = _sources([shop, uploads], [image("r", "kiwi", source="shop"), *kiwis(2)])
+
+    assert found == [shop, uploads.model_copy(update={"images": {"train": 2}})]
