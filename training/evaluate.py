@@ -95,6 +95,36 @@ def evaluate(
     )
 
 
+def score(
+    images: Sequence[SnapshotImage],
+    probabilities: NDArray[np.float32],
+    labels: Sequence[str],
+    none_threshold: float | None,
+) -> dict[str, EvaluationMetrics]:
+    """Return the metrics of each source and split among the images, by ``<source>/<split>``.
+
+    Those without an image of one of the classes have none.
+
+    Args:
+        images: the N images.
+        probabilities: float32 (N, K).
+        labels: the K labels.
+        none_threshold: as for ``evaluate``.
+    """
+    targets, nothing = columns_of(images, labels), none_column(labels)
+    return {
+        name: evaluate(
+            probabilities[rows],
+            targets[rows],
+            [images[row] for row in rows],
+            labels,
+            none_threshold,
+        )
+        for name, rows in rows_by(f"{i.source}/{i.split}" for i in images).items()
+        if ((targets[rows] != nothing) & (targets[rows] != _OTHER)).any()
+    }
+
+
 def calibration_error(confidence: NDArray[np.float32], correct: NDArray[np.bool_]) -> float:
     """Return the expected calibration error over 15 bins of equal width, 0..1.
 

@@ -28,7 +28,6 @@ from models.manifest import (
     OUTPUT_NAME,
     REHEARSAL_NAME,
     DataSource,
-    EvaluationMetrics,
     ModelManifest,
 )
 from models.registry import ModelRegistry, ModelVersion
@@ -36,7 +35,7 @@ from models.rehearsal import Rehearsal
 from training.calibration import calibrated
 from training.dataset import load_images
 from training.errors import NotEnoughData
-from training.evaluate import columns_of, evaluate, none_column, rows_by
+from training.evaluate import columns_of, none_column, rows_by, score
 from training.features import Features, photo_features, rehearsed, view_features
 from training.gate import Judged, NewPhotos, judge
 from training.head import PULL_KNOWN, PULL_NEW, Head, fit_head
@@ -189,7 +188,9 @@ def quick_retrain(
         return manifest.model_copy(
             update={
                 "gate": judge(test.images, candidate, active, new_photos),
-                "metrics": _metrics(test.images, candidate),
+                "metrics": score(
+                    test.images, candidate.probabilities, plan.labels, manifest.none_threshold
+                ),
             }
         )
 
@@ -413,21 +414,6 @@ def probabilities_of(
         (calibration.temperature, calibration.none_shift) if calibration else (1.0, 0.0)
     )
     return np.exp(calibrated(logits, temperature, manifest.none_column, shift)).astype(np.float32)
-
-
-def _metrics(images: Sequence[SnapshotImage], candidate: Judged) -> dict[str, EvaluationMetrics]:
-    manifest, metrics = candidate.manifest, {}
-    targets = columns_of(images, manifest.labels)
-    for name, rows in rows_by(f"{i.source}/{i.split}" for i in images).items():
-        if any(images[row].label in manifest.classes for row in rows):
-            metrics[name] = evaluate(
-                candidate.probabilities[rows],
-                targets[rows],
-                [images[row] for row in rows],
-                manifest.labels,
-                manifest.none_threshold,
-            )
-    return metrics
 
 
 def _sources(known: Sequence[DataSource], fresh: Sequence[SnapshotImage]) -> list[DataSource]:

@@ -43,7 +43,7 @@ from training.config import TrainConfig, add_refit_flag
 from training.console import ConsoleProgress, print_cross_validation, print_version, run_command
 from training.cross_validation import CrossValidation, cross_validate
 from training.dataset import LabelledImages, labels_of, load_images, training_data
-from training.evaluate import evaluate, none_column, rows_by
+from training.evaluate import none_column, score
 from training.features import make_rehearsal
 from training.gate import Judged, judge
 from training.network import has_backbone, serving_network, widened_head, with_head
@@ -132,7 +132,7 @@ def retrain(
         on_stage("Judging the exported model on images it never learned from")
         for part in judged:
             answers.append(_predict_all(predict, part.pixels))
-            metrics.update(score(part, answers[-1], labels, calibration.none_threshold))
+            metrics.update(score(part.images, answers[-1], labels, calibration.none_threshold))
         return content
 
     def make_manifest(version: str, content: bytes) -> ModelManifest:
@@ -205,30 +205,6 @@ def _gate(
         Judged(np.concatenate(answers)[rows], manifest),
         Judged(before, start.manifest),
     )
-
-
-def score(
-    part: LabelledImages,
-    probabilities: NDArray[np.float32],
-    labels: Sequence[str],
-    none_threshold: float | None,
-) -> dict[str, EvaluationMetrics]:
-    """Return the metrics of each source and split among the images, by ``<source>/<split>``.
-
-    Those without an image of one of the classes have none.
-    """
-    nothing = none_column(labels)
-    return {
-        name: evaluate(
-            probabilities[rows],
-            part.targets[rows],
-            [part.images[row] for row in rows],
-            labels,
-            none_threshold,
-        )
-        for name, rows in rows_by(f"{i.source}/{i.split}" for i in part.images).items()
-        if any(part.targets[row] != nothing for row in rows)
-    }
 
 
 def _predict_all(predict: Predict, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:

@@ -19,6 +19,7 @@ from pathlib import Path
 
 import numpy as np
 import onnxruntime as ort
+from numpy.typing import NDArray
 from onnxruntime.quantization import (
     CalibrationDataReader,
     QuantFormat,
@@ -31,10 +32,9 @@ from data.snapshot import SnapshotImage
 from data.splits import Split
 from data.state import state_dir, store_dir
 from data.store import DatasetStore
-from models.manifest import EvaluationMetrics
-from models.registry import ModelVersion, open_registry
+from models.registry import open_registry
 from training.dataset import LabelledImages, load_images
-from training.evaluate import evaluate, rows_by
+from training.evaluate import score
 
 SEED = 20
 
@@ -76,7 +76,9 @@ def main() -> None:
     )
     for name, model in sessions.items():
         print(f"{name}: {sizes[name] / 1e6:.1f} MB, {times[name]:.2f} ms")
-        for part, scores in score(model, test, version).items():
+        rows = answers(model, test)
+        scored = score(test.images, rows, manifest.labels, manifest.none_threshold)
+        for part, scores in scored.items():
             print(f"  {part}: {scores.accuracy:.2%} of {scores.images:,}, {scores.others}")
 
 
@@ -117,24 +119,11 @@ def time_in_turn(
     return {name: statistics.median(values) for name, values in times.items()}
 
 
-def score(
-    model: ort.InferenceSession, images: LabelledImages, version: ModelVersion
-) -> dict[str, EvaluationMetrics]:
-    """Return the metrics by source."""
-    rows = np.concatenate(
+def answers(model: ort.InferenceSession, images: LabelledImages) -> NDArray[np.float32]:
+    """Return the probabilities of each image, float32 (N, K)."""
+    return np.concatenate(
         [model.run(["probabilities"], {"image": image[None]})[0] for image in images.pixels]
     )
-    manifest = version.manifest
-    return {
-        source: evaluate(
-            rows[found],
-            images.targets[found],
-            [images.images[row] for row in found],
-            manifest.labels,
-            manifest.none_threshold,
-        )
-        for source, found in rows_by(image.source for image in images.images).items()
-    }
 
 
 if __name__ == "__main__":

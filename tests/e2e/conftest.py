@@ -10,11 +10,22 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from playwright import sync_api
 
 from models.registry import ModelRegistry
 from tests.conftest import REFUSING_LABELS, colour_model, publish
 
 ROOT = Path(__file__).parents[2]
+CHROMIUM = Path("/usr/bin/chromium")
+FLAGS = [
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+    "--disable-background-networking", "--disable-component-update", "--disable-sync",
+    "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream",
+]  # fmt: skip
+IN_A_BROWSER = [
+    pytest.mark.browser,
+    pytest.mark.skipif(not CHROMIUM.exists(), reason=f"needs {CHROMIUM}"),
+]
 LIMITS = {
     "FRUIT_MAX_FILE_BYTES": "400000",
     "FRUIT_MAX_REQUEST_BYTES": "1000000",
@@ -62,6 +73,22 @@ def running_server(state_dir: Path, log: Path) -> Iterator[Server]:
             process.send_signal(signal.SIGTERM)
             process.wait(20)
             process.stdout.close()
+
+
+@pytest.fixture
+def own_server(tmp_path: Path) -> Iterator[Server]:
+    """A server with an empty store and the shipped baseline."""
+    with running_server(tmp_path / "state", tmp_path / "stderr.log") as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[sync_api.Browser]:
+    """Headless Chromium."""
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=FLAGS)
+        yield browser
+        browser.close()
 
 
 @pytest.fixture(scope="session")

@@ -9,36 +9,19 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 from PIL import Image
+from playwright import sync_api
 
-from tests.e2e.conftest import Server
+from tests.e2e.conftest import IN_A_BROWSER, Server
 
-sync_api = pytest.importorskip("playwright.sync_api")
-CHROMIUM = Path("/usr/bin/chromium")
-FLAGS = [
-    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-    "--disable-background-networking", "--disable-component-update", "--disable-sync",
-    "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream",
-]  # fmt: skip
 PHOTOS = "#photos input[type=file]"
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(not CHROMIUM.exists(), reason=f"needs {CHROMIUM}"),
-]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator["sync_api.Browser"]:
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=FLAGS)
-        yield browser
-        browser.close()
+pytestmark = IN_A_BROWSER
 
 
 @pytest.fixture(params=[1280, 390], ids=["wide", "phone"])
 def page(
-    browser: "sync_api.Browser", server: Server, request: pytest.FixtureRequest
-) -> Iterator["sync_api.Page"]:
+    browser: sync_api.Browser, server: Server, request: pytest.FixtureRequest
+) -> Iterator[sync_api.Page]:
     viewport = {"width": request.param, "height": 844}
     context = browser.new_context(viewport=viewport, permissions=["camera"])
     page = context.new_page()
@@ -49,7 +32,7 @@ def page(
     context.close()
 
 
-def shown(page: "sync_api.Page") -> dict[str, float]:
+def shown(page: sync_api.Page) -> dict[str, float]:
     """Return the probabilities that the answer shows, in full."""
     bars = page.query_selector_all(".fc-answer .fc-bars li")
     return {
@@ -60,7 +43,7 @@ def shown(page: "sync_api.Page") -> dict[str, float]:
 
 @pytest.mark.parametrize("name", ["orange.jpg", "phone.heic"])
 def test_photo_is_named_at_once_with_the_digits_of_rest(
-    page: "sync_api.Page", server: Server, photos: Path, name: str
+    page: sync_api.Page, server: Server, photos: Path, name: str
 ) -> None:
     page.set_input_files(PHOTOS, photos / name)
     page.wait_for_selector(".fc-answer")
@@ -73,7 +56,7 @@ def test_photo_is_named_at_once_with_the_digits_of_rest(
     assert page.evaluate("document.querySelector('.fc-photo').naturalWidth") > 0
 
 
-def test_why_shows_a_heat_map_over_the_photo(page: "sync_api.Page", photos: Path) -> None:
+def test_why_shows_a_heat_map_over_the_photo(page: sync_api.Page, photos: Path) -> None:
     page.set_input_files(PHOTOS, photos / "mango.jpg")
     page.wait_for_selector(".fc-answer")
 
@@ -84,7 +67,7 @@ def test_why_shows_a_heat_map_over_the_photo(page: "sync_api.Page", photos: Path
     assert page.evaluate("document.querySelector('.fc-why img').naturalWidth") > 0
 
 
-def test_what_is_no_fruit_gets_no_name(page: "sync_api.Page", tmp_path: Path) -> None:
+def test_what_is_no_fruit_gets_no_name(page: sync_api.Page, tmp_path: Path) -> None:
     Image.new("RGB", (80, 80), (25, 77, 230)).save(tmp_path / "sky.png")
 
     page.set_input_files(PHOTOS, tmp_path / "sky.png")
@@ -94,7 +77,7 @@ def test_what_is_no_fruit_gets_no_name(page: "sync_api.Page", tmp_path: Path) ->
     assert "The nearest guess is " in page.inner_text(".fc-sure")
 
 
-def test_status_holds_the_model_card(page: "sync_api.Page") -> None:
+def test_status_holds_the_model_card(page: sync_api.Page) -> None:
     page.get_by_role("tab", name="Status").click()
     page.get_by_role("button", name="Model card").click()
 
@@ -103,7 +86,7 @@ def test_status_holds_the_model_card(page: "sync_api.Page") -> None:
 
 
 def test_many_photos_give_a_table_with_the_refused_one_and_a_csv(
-    page: "sync_api.Page", photos: Path, tmp_path: Path
+    page: sync_api.Page, photos: Path, tmp_path: Path
 ) -> None:
     page.set_input_files(PHOTOS, sorted(photos.iterdir()))
     page.wait_for_selector(".fc-many")
@@ -120,7 +103,7 @@ def test_many_photos_give_a_table_with_the_refused_one_and_a_csv(
     assert rows[0]["label"] == "apple"
 
 
-def test_page_never_scrolls_sideways(page: "sync_api.Page", photos: Path) -> None:
+def test_page_never_scrolls_sideways(page: sync_api.Page, photos: Path) -> None:
     page.set_input_files(PHOTOS, sorted(photos.iterdir()))
     page.wait_for_selector(".fc-many")
     width = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
@@ -132,7 +115,7 @@ def test_page_never_scrolls_sideways(page: "sync_api.Page", photos: Path) -> Non
 
 
 def test_zip_example_paste_and_camera_are_answered(
-    browser: "sync_api.Browser", server: Server, photos: Path, tmp_path: Path
+    browser: sync_api.Browser, server: Server, photos: Path, tmp_path: Path
 ) -> None:
     context = browser.new_context(permissions=["camera"])
     page = context.new_page()
@@ -184,7 +167,7 @@ def test_zip_example_paste_and_camera_are_answered(
 
 
 def test_status_refreshes_itself_while_it_is_open(
-    browser: "sync_api.Browser", server: Server, photos: Path
+    browser: sync_api.Browser, server: Server, photos: Path
 ) -> None:
     page = browser.new_page()
     page.goto(server.url)

@@ -2,40 +2,27 @@
 
 import io
 from collections.abc import Iterator
-from pathlib import Path
 
 import httpx
 import pytest
 from gradio_client import Client
 from gradio_client.exceptions import AppError
+from playwright import sync_api
 
 from data.drawings import draw_fruit
-from tests.e2e.conftest import Server, running_server
-from tests.e2e.test_page import CHROMIUM, FLAGS, sync_api
+from tests.e2e.conftest import IN_A_BROWSER, Server
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(not CHROMIUM.exists(), reason=f"needs {CHROMIUM}"),
-]
+pytestmark = IN_A_BROWSER
 
 
 @pytest.fixture
-def own_server(tmp_path: Path) -> Iterator[Server]:
-    """A server with an empty store and the shipped baseline."""
-    with running_server(tmp_path / "state", tmp_path / "stderr.log") as server:
-        yield server
-
-
-@pytest.fixture
-def page(own_server: Server) -> Iterator["sync_api.Page"]:
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=FLAGS)
-        page = browser.new_page(viewport={"width": 1280, "height": 900})
-        page.set_default_timeout(150_000)
-        page.on("dialog", lambda dialog: dialog.accept())
-        page.goto(own_server.url)
-        yield page
-        browser.close()
+def page(browser: sync_api.Browser, own_server: Server) -> Iterator[sync_api.Page]:
+    page = browser.new_page(viewport={"width": 1280, "height": 900})
+    page.set_default_timeout(150_000)
+    page.on("dialog", lambda dialog: dialog.accept())
+    page.goto(own_server.url)
+    yield page
+    page.close()
 
 
 def upload(server: Server, label: str, count: int) -> None:
@@ -57,7 +44,7 @@ def served(server: Server) -> str:
 
 
 def test_photos_are_learned_put_live_and_rolled_back(
-    page: "sync_api.Page", own_server: Server
+    page: sync_api.Page, own_server: Server
 ) -> None:
     tab = page.get_by_role("tab", name="Retrain")
     tab.click()
@@ -88,7 +75,7 @@ def test_photos_are_learned_put_live_and_rolled_back(
 
 
 def test_a_running_job_is_cancelled_and_the_gradio_api_tells_all(
-    page: "sync_api.Page", own_server: Server
+    page: sync_api.Page, own_server: Server
 ) -> None:
     client = Client(own_server.url, verbose=False)
     with pytest.raises(AppError, match="no new photo"):

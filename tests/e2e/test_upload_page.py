@@ -7,39 +7,29 @@ from pathlib import Path
 import httpx
 import pytest
 from gradio_client import Client, handle_file
+from playwright import sync_api
 
 from data.drawings import draw_fruit
-from tests.e2e.conftest import Server, running_server
-from tests.e2e.test_page import CHROMIUM, FLAGS, sync_api
+from tests.e2e.conftest import IN_A_BROWSER, Server
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(not CHROMIUM.exists(), reason=f"needs {CHROMIUM}"),
-]
-
-
-@pytest.fixture
-def own_server(tmp_path: Path) -> Iterator[Server]:
-    """A server with a store of its own and the shipped baseline."""
-    with running_server(tmp_path / "state", tmp_path / "stderr.log") as server:
-        yield server
+pytestmark = IN_A_BROWSER
 
 
 @pytest.fixture(params=[1280, 390], ids=["wide", "phone"])
-def page(own_server: Server, request: pytest.FixtureRequest) -> Iterator["sync_api.Page"]:
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=FLAGS)
-        page = browser.new_page(viewport={"width": request.param, "height": 844})
-        page.set_default_timeout(30_000)
-        page.goto(own_server.url)
-        page.get_by_role("tab", name="Upload").click()
-        page.wait_for_selector("#new-photos input[type=file]", state="attached")
-        yield page
-        browser.close()
+def page(
+    browser: sync_api.Browser, own_server: Server, request: pytest.FixtureRequest
+) -> Iterator[sync_api.Page]:
+    page = browser.new_page(viewport={"width": request.param, "height": 844})
+    page.set_default_timeout(30_000)
+    page.goto(own_server.url)
+    page.get_by_role("tab", name="Upload").click()
+    page.wait_for_selector("#new-photos input[type=file]", state="attached")
+    yield page
+    page.close()
 
 
 def test_a_new_class_is_rehearsed_added_browsed_removed_and_restored(
-    page: "sync_api.Page", own_server: Server, tmp_path: Path
+    page: sync_api.Page, own_server: Server, tmp_path: Path
 ) -> None:
     page.wait_for_selector("text=No photos yet")
     for seed in range(3):
@@ -97,7 +87,7 @@ def test_the_gradio_client_uploads_as_rest_does(own_server: Server, tmp_path: Pa
     assert rest["counts"] == {"duplicate": 1}
 
 
-def say_papaya(page: "sync_api.Page", path: Path) -> None:
+def say_papaya(page: sync_api.Page, path: Path) -> None:
     """Drop a drawn mango on Predict, and answer that it is a papaya."""
     draw_fruit("mango", 120, 7).save(path)
     page.get_by_role("tab", name="Predict").click()
@@ -112,7 +102,7 @@ def say_papaya(page: "sync_api.Page", path: Path) -> None:
 
 
 def test_a_visitors_correction_is_reviewed_and_accepted(
-    page: "sync_api.Page", own_server: Server, tmp_path: Path
+    page: sync_api.Page, own_server: Server, tmp_path: Path
 ) -> None:
     say_papaya(page, tmp_path / "mine.png")
     assert httpx.get(f"{own_server.url}/api/classes").json() == []
@@ -130,7 +120,7 @@ def test_a_visitors_correction_is_reviewed_and_accepted(
     page.wait_for_selector("#reviews-count >> text=No photo waits")
 
 
-def test_discarding_asks_first(page: "sync_api.Page", own_server: Server, tmp_path: Path) -> None:
+def test_discarding_asks_first(page: sync_api.Page, own_server: Server, tmp_path: Path) -> None:
     say_papaya(page, tmp_path / "mine.png")
     page.get_by_role("tab", name="Upload").click()
     page.get_by_role("button", name="Review what visitors sent").click()
