@@ -4,9 +4,10 @@ The flow is upload, validate, dedupe, report, store. A rehearsal gives the same 
 nothing, so a person sees what will happen before it does.
 """
 
+import hashlib
 import threading
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any, Final
@@ -101,12 +102,19 @@ class CollectionService:
         store: the only owner of the images.
         service: asked for a second opinion on each new photo.
         reviews: the photos that visitors gave with a right name.
+        shipped_tests: gives the digests of test images that are not in the store but judge the
+            models all the same.
     """
 
     def __init__(
-        self, store: DatasetStore, service: PredictionService, reviews: ReviewQueue
+        self,
+        store: DatasetStore,
+        service: PredictionService,
+        reviews: ReviewQueue,
+        shipped_tests: Callable[[], frozenset[str]] = frozenset,
     ) -> None:
         self._store = store
+        self._shipped_tests = shipped_tests
         self._service = service
         self._reviews = reviews
         self._writing = threading.Lock()  # a rehearsal and an upload must not see each other
@@ -136,8 +144,9 @@ class CollectionService:
         if not files:
             raise BadRequest("No photo was sent. Choose some, or a zip of them.")
         label = normalise_label(class_name) if class_name and class_name.strip() else None
+        tests = self._shipped_tests()
         with self._writing, self._store.batch(keep=keep) as batch:
-            outcomes = [_add(batch, file, label, relabel) for file in files]
+            outcomes = [_add(batch, file, label, relabel, tests) for file in files]
         report = [
             outcome
             if isinstance(outcome, UploadedFile)
@@ -294,11 +303,18 @@ def _folder_label(name: str) -> str:
 
 
 def _add(
-    batch: StoreBatch, file: ImageFile | Refusal, label: str | None, relabel: bool
+    batch: StoreBatch,
+    file: ImageFile | Refusal,
+    label: str | None,
+    relabel: bool,
+    tests: frozenset[str],
 ) -> AddOutcome | UploadedFile:
     """Return what the store made of a file, or the entry of one that was refused."""
     if isinstance(file, Refusal):
         return _refused(file.name, file.error["message"], label or "")
+    if hashlib.sha256(file.content).hexdigest() in tests:
+        message = f"It is one of the test images that ship with the model, {_JUDGES}"
+        return UploadedFile(file.name, AddResult.IS_TEST, message, label or "")
     try:
         return batch.add(
             file.content,
@@ -327,8 +343,7 @@ def _described(
         AddResult.OTHER_LABEL: f"Already here as {where}; relabel it to use it for "
         f"{_shown(label)}.",
         AddResult.RELABELLED: f"Was here under another class, and is {_shown(label)} now.",
-        AddResult.IS_TEST: f"It is one of the test images, {where}, by which models are judged; "
-        "it is not learned from.",
+        AddResult.IS_TEST: f"It is one of the test images, {where}, {_JUDGES}",
     }[outcome.result]
     warnings = []
     if outcome.near and outcome.result is AddResult.ADDED:
@@ -341,6 +356,7 @@ def _described(
     return UploadedFile(name, str(outcome.result), message, label, there, " ".join(warnings))
 
 
+_JUDGES: Final = "by which models are judged; it is not learned from."
 _PART: Final = {
     Split.TRAIN: "be learned from",
     Split.VALIDATION: "help to calibrate",

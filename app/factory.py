@@ -22,7 +22,9 @@ from app.workers import WorkerPool
 from data.reviews import ReviewQueue
 from data.state import reviews_dir, store_dir
 from data.store import DatasetStore
+from models.manifest import REHEARSAL_NAME
 from models.registry import ModelRegistry, open_registry
+from models.rehearsal import judging_digests
 
 
 def create_service(settings: Settings, registry: ModelRegistry | None = None) -> PredictionService:
@@ -39,11 +41,19 @@ def create_service(settings: Settings, registry: ModelRegistry | None = None) ->
 
 
 def create_collection(
-    settings: Settings, service: PredictionService, store: DatasetStore
+    settings: Settings, service: PredictionService, registry: ModelRegistry, store: DatasetStore
 ) -> CollectionService:
     """Return the service that collects photos in the state directory."""
     reviews = ReviewQueue(reviews_dir(settings.state_dir), settings.image_limits)
-    return CollectionService(store, service, reviews)
+
+    def shipped_tests() -> frozenset[str]:
+        if not service.health()["ready"]:
+            return frozenset()
+        manifest = service.served.manifest
+        path = registry.get(manifest.version).folder / REHEARSAL_NAME
+        return judging_digests(path, tuple(manifest.classes)) if path.exists() else frozenset()
+
+    return CollectionService(store, service, reviews, shipped_tests)
 
 
 def create_learning(
@@ -51,7 +61,12 @@ def create_learning(
 ) -> LearningService:
     """Return the service that retrains and changes the served version."""
     return LearningService(
-        service, registry, store, settings.state_dir, threads=settings.retrain_threads
+        service,
+        registry,
+        store,
+        settings.state_dir,
+        threads=settings.retrain_threads,
+        mirror=settings.base_set_mirror,
     )
 
 
@@ -67,7 +82,7 @@ def create_app(settings: Settings) -> FastAPI:
     # Nobody is told apart yet, so only the person at this machine may change photos and models.
     if settings.is_local:
         store = DatasetStore(store_dir(settings.state_dir), settings.image_limits)
-        collection = create_collection(settings, service, store)
+        collection = create_collection(settings, service, registry, store)
         learning = create_learning(settings, service, registry, store)
 
     @asynccontextmanager

@@ -1,5 +1,6 @@
-"""The table of retrain jobs: what was asked for, when, and what became of it."""
+"""The table of jobs: what was asked for, when, and what became of it."""
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -68,7 +69,7 @@ class Job:
 
     Attributes:
         id: counted from 1.
-        mode: ``quick`` or ``thorough``.
+        mode: ``quick`` or ``thorough`` retraining, or ``fetch``.
         state: where it stands.
         reason: who or what asked for it.
         queued_at, started_at, heartbeat_at, ended_at: ISO 8601, UTC; None before that.
@@ -175,10 +176,11 @@ class JobTable:
         with self._engine.begin() as connection:
             return connection.execute(query.values(values)).rowcount > 0
 
-    def last_queued_at(self) -> str:
-        """Return when a job was last queued; empty before the first."""
+    def last_queued_at(self, modes: Sequence[str]) -> str:
+        """Return when a job of these modes was last queued; empty before the first."""
+        query = select(func.max(_jobs.c.queued_at)).where(_jobs.c.mode.in_(modes))
         with self._engine.connect() as connection:
-            return connection.execute(select(func.max(_jobs.c.queued_at))).scalar_one() or ""
+            return connection.execute(query).scalar_one() or ""
 
     def close(self) -> None:
         """Close the database."""

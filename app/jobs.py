@@ -1,4 +1,4 @@
-"""Runs retrain jobs one at a time, each in a process of its own, and finds the truth at start.
+"""Runs jobs one at a time, each in a process of its own, and finds the truth at start.
 
 Knows processes, files and the job table; knows nothing of models. What a job needs is written by
 ``prepare`` before it starts, and what its result means is decided by ``finish``.
@@ -214,7 +214,7 @@ class JobRunner:
             self._end(job, JobState.FAILED, message)
 
     def _settle(self, job: Job, result: JobResult) -> None:
-        if result.version is None:
+        if result.failed:
             self._end(job, JobState.FAILED, result.message)
             return
         try:

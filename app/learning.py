@@ -19,10 +19,19 @@ from app.jobs import COMMAND, JobRunner
 from app.scheduler import Schedule, Scheduler
 from app.service import PredictionService
 from data.labels import NONE_OF_THESE
+from data.sources import PUBLIC_SOURCES
 from data.splits import Split
 from data.state import jobs_dir, snapshots_dir
 from data.store import DatasetStore, StoredImage
-from models.jobs import MIN_NEW_CLASS, JobRequest, JobResult, Mode, read_progress
+from models.jobs import (
+    FETCH,
+    MIN_NEW_CLASS,
+    FetchRequest,
+    JobRequest,
+    JobResult,
+    Mode,
+    read_progress,
+)
 from models.manifest import KERAS_NAME, REHEARSAL_NAME, Suspect
 from models.registry import ModelRegistry, ModelVersion
 
@@ -61,6 +70,7 @@ class LearningService:
         store: the photos to learn from.
         state_dir: everything the program writes.
         threads: of a retrain job.
+        mirror: where the public archives are; empty for the publishers' own addresses.
         command: what runs a job; the training package by default.
     """
 
@@ -72,6 +82,7 @@ class LearningService:
         state_dir: Path,
         *,
         threads: int = 1,
+        mirror: str = "",
         command: Sequence[str] = COMMAND,
     ) -> None:
         self._service = service
@@ -79,6 +90,7 @@ class LearningService:
         self._store = store
         self._state_dir = state_dir
         self._threads = threads
+        self._mirror = mirror
         self._table = JobTable(jobs_dir(state_dir) / "jobs.db")
         self._runner = JobRunner(
             self._table,
@@ -110,6 +122,23 @@ class LearningService:
         if not readiness.ready:
             raise NotReady(" ".join(readiness.problems))
         return self._runner.submit(mode, reason)
+
+    def lacks_base_set(self) -> bool:
+        """Return whether a public set is missing in the store, or was not fetched to its end."""
+        there = {source for source, _, _ in self._store.counts()}
+        fetched = next((job for job in self._table.list() if job.mode == FETCH), None)
+        unfinished = fetched is not None and fetched.state is not JobState.SUCCEEDED
+        return unfinished or any(source.name not in there for source in PUBLIC_SOURCES)
+
+    def fetch_base_set(self, reason: str = _BY_HAND) -> Job:
+        """Queue the download and import of the public sets, and return the job.
+
+        What is there already is neither downloaded nor added again.
+
+        Raises:
+            TooManyJobs: as many wait as may.
+        """
+        return self._runner.submit(FETCH, reason)
 
     def readiness(self, mode: str) -> Readiness:
         """Return whether a retraining can start, and what it would learn.
@@ -148,8 +177,8 @@ class LearningService:
             if missing:
                 problems.append(
                     f"A thorough retraining rehearses every class from photographs; of "
-                    f"{', '.join(missing)} there are too few here. Fetch the base data set "
-                    "(python -m data fetch grocery), or retrain quickly, which needs none of them."
+                    f"{', '.join(missing)} there are too few here. Fetch the base data set, or "
+                    "retrain quickly, which needs none of them."
                 )
         return Readiness(tuple(problems), learns, tuple(notes))
 
@@ -169,7 +198,7 @@ class LearningService:
 
     def count_new(self) -> int:
         """Return how many photos were added since a job was last queued."""
-        return self._store.added_since(self._table.last_queued_at(), SOURCE)
+        return self._store.added_since(self._table.last_queued_at(MODES), SOURCE)
 
     def jobs(self, limit: int = 50) -> list[dict[str, Any]]:
         """Return the jobs, the newest first."""
@@ -274,6 +303,14 @@ class LearningService:
         self._table.close()
 
     def _prepare(self, job: Job, folder: Path) -> None:
+        if job.mode == FETCH:
+            FetchRequest(
+                state_dir=str(self._state_dir.absolute()),
+                sources=tuple(source.name for source in PUBLIC_SOURCES),
+                mirror=self._mirror,
+                niceness=_NICENESS,
+            ).write(folder)
+            return
         snapshot = self._store.snapshot()
         path = snapshots_dir(self._state_dir) / f"{snapshot.digest[:16]}.json"
         snapshot.save(path)
@@ -288,6 +325,8 @@ class LearningService:
 
     def _finish(self, job: Job, result: JobResult) -> tuple[JobState, str]:
         """Serve what a job published, if the gate let it pass and nobody else changed the model."""
+        if job.mode == FETCH:
+            return JobState.SUCCEEDED, result.message
         published = self._registry.get(result.version or "")
         gate = published.manifest.gate
         served = self._service.served.manifest.version

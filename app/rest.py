@@ -55,6 +55,7 @@ ROUTES: Final = {
     "/api/upload_retrain_data": "POST",
     "/api/classes": "GET",
     "/api/retrain": "POST",
+    "/api/fetch_base_set": "POST",
     "/api/jobs": "GET",
     "/api/jobs/{job_id}": "GET",
     "/api/jobs/{job_id}/cancel": "POST",
@@ -185,6 +186,17 @@ def _add_learning_routes(router: APIRouter, learning: LearningService | None) ->
         """Queue a retraining; all fields may be left out. One that waits already is returned."""
         body = await read_json(request, RetrainBody)
         job = await asyncio.to_thread(required().retrain, body.mode, "over the API")
+        return _json({"job_id": job.id, "state": str(job.state)}, 202)
+
+    @router.post(
+        "/fetch_base_set", status_code=202, response_model=JobStarted, responses=LEARNING_ERRORS
+    )
+    async def fetch_base_set(request: Request) -> Response:
+        """Queue the download and import of the public photo sets, which a thorough run rehearses.
+
+        What is there already is neither downloaded nor added again.
+        """
+        job = await asyncio.to_thread(required().fetch_base_set, "over the API")
         return _json({"job_id": job.id, "state": str(job.state)}, 202)
 
     @router.get("/jobs", response_model=list[JobBody], responses=LEARNING_ERRORS)

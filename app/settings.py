@@ -38,6 +38,8 @@ class Settings:
         max_wait_s: longest wait for a worker, in seconds; then 429 (``FRUIT_MAX_WAIT_S``).
         retrain_threads: threads of a retraining, half the cores by default; it runs at the lowest
             priority beside the predictions (``FRUIT_RETRAIN_THREADS``).
+        base_set_mirror: address of a folder with the public archives as ``<source>.zip``, such as
+            a school's own server; empty for the publishers' own (``FRUIT_BASE_SET_MIRROR``).
         max_sessions: most page and client sessions kept in memory (``FRUIT_MAX_SESSIONS``).
     """
 
@@ -54,6 +56,7 @@ class Settings:
     max_pending: int = 128
     max_wait_s: float = 10.0
     retrain_threads: int = 1
+    base_set_mirror: str = ""
     max_sessions: int = 500
 
     @property
@@ -91,6 +94,7 @@ class Settings:
             max_pending=count("FRUIT_MAX_PENDING", cls.max_pending),
             max_wait_s=_reader(environ, float, lower=0.0)("FRUIT_MAX_WAIT_S", cls.max_wait_s),
             retrain_threads=count("FRUIT_RETRAIN_THREADS", max(1, available_cores() // 2)),
+            base_set_mirror=environ.get("FRUIT_BASE_SET_MIRROR", cls.base_set_mirror).strip(),
             max_sessions=count("FRUIT_MAX_SESSIONS", cls.max_sessions),
         )
 

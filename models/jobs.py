@@ -1,9 +1,9 @@
-"""The files of a retrain job: what the app asks for, what the job tells, and what came of it."""
+"""The files of a job: what the app asks for, what the job tells, and what came of it."""
 
 from pathlib import Path
 from typing import Any, Final, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from models.errors import InvalidJob
 from models.registry import write_atomically
@@ -16,6 +16,7 @@ LOG_NAME: Final = "log.txt"
 MIN_NEW_CLASS: Final = 10  # photos to learn from, for a class that is new
 
 Mode = Literal["quick", "thorough"]
+FETCH: Final = "fetch"
 M = TypeVar("M", bound="_File")
 
 
@@ -23,8 +24,30 @@ class _File(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+class FetchRequest(_File):
+    """What a job shall fetch into the store.
+
+    Attributes:
+        mode: tells it from a retraining.
+        state_dir: the folder of all mutable state.
+        sources: names of public sources.
+        mirror: address of a folder with ``<source>.zip``; empty for the publishers' own.
+        niceness: as for a retraining.
+    """
+
+    mode: Literal["fetch"] = FETCH
+    state_dir: str
+    sources: tuple[str, ...]
+    mirror: str
+    niceness: int
+
+    def write(self, folder: Path) -> None:
+        """Write the request into the job's folder."""
+        write_atomically(folder / REQUEST_NAME, self.model_dump_json(indent=2).encode())
+
+
 class JobRequest(_File):
-    """What a job shall do.
+    """What a retraining shall do.
 
     Attributes:
         mode: ``quick`` fits the last layer, ``thorough`` the whole network.
@@ -56,11 +79,27 @@ class JobRequest(_File):
         return _read(cls, folder / REQUEST_NAME)
 
 
+def read_request(folder: Path) -> JobRequest | FetchRequest:
+    """Return the request in the job's folder, of either kind.
+
+    Raises:
+        InvalidJob: there is none, or it is damaged.
+    """
+    try:
+        return _REQUEST.validate_json((folder / REQUEST_NAME).read_bytes())
+    except (OSError, ValidationError) as error:
+        raise InvalidJob(f"{folder / REQUEST_NAME} cannot be read: {error}") from error
+
+
+_REQUEST: TypeAdapter[JobRequest | FetchRequest] = TypeAdapter(JobRequest | FetchRequest)
+
+
 class JobResult(_File):
-    """What came of a job: the version that it published, or None, and a sentence."""
+    """What came of a job: a sentence, whether it failed, and the version that it published."""
 
     version: str | None = None
     message: str
+    failed: bool = False
 
     def write(self, folder: Path) -> None:
         """Write the result into the job's folder."""

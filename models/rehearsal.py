@@ -7,6 +7,7 @@ can learn a new class, and judge whether the others were kept, with no photograp
 import io
 import json
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 from models.errors import InvalidVersion
 
 _FORMAT = 1
+_TEST = "test"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,3 +76,17 @@ class Rehearsal:
         except (OSError, EOFError, ValueError, KeyError, TypeError, BadZipFile) as error:
             raise InvalidVersion(f"{path} is no rehearsal file: {error}") from error
         return cls(known["backbone"], features, images)
+
+
+@lru_cache(maxsize=2)
+def judging_digests(path: Path, classes: tuple[str, ...]) -> frozenset[str]:
+    """Return the digests of the test images of some classes, of which a rehearsal file knows.
+
+    Raises:
+        InvalidVersion: the file cannot be read or is no rehearsal.
+    """
+    return frozenset(
+        image.digest
+        for image in Rehearsal.read(path).images
+        if image.split == _TEST and image.label in classes
+    )

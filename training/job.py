@@ -1,4 +1,4 @@
-"""One retrain job, run by the app in a process of its own: ``python -m training.job FOLDER``.
+"""One job, run by the app in a process of its own: ``python -m training.job FOLDER``.
 
 Files are all that both sides share. The folder holds the request when the job starts; the job adds
 its progress line by line, and the result last. A job whose parent is gone ends itself, so that no
@@ -17,9 +17,21 @@ from types import FrameType
 from typing import Any, Final, TextIO
 
 from data.errors import DataError
+from data.fetch import download
+from data.importer import import_archive
+from data.sources import find_source
+from data.state import downloads_dir, store_dir
+from data.store import AddResult, DatasetStore
 from export.errors import ExportError
 from models.errors import ModelError
-from models.jobs import PROGRESS_NAME, JobProgress, JobRequest, JobResult
+from models.jobs import (
+    PROGRESS_NAME,
+    FetchRequest,
+    JobProgress,
+    JobRequest,
+    JobResult,
+    read_request,
+)
 from models.registry import open_registry
 from training.errors import MissingExtra, TrainingError
 
@@ -56,7 +68,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the job in the folder that the command line names, and return the exit status."""
     (folder_name,) = sys.argv[1:] if arguments is None else arguments
     folder = Path(folder_name)
-    request = JobRequest.read(folder)
+    request = read_request(folder)
     threading.Thread(target=_end_with_parent, args=(os.getppid(),), daemon=True).start()
     signal.signal(signal.SIGTERM, _interrupt)
     os.nice(request.niceness)
@@ -64,20 +76,52 @@ def main(arguments: Sequence[str] | None = None) -> int:
         result = _run(request, _ProgressFile(file))
     result.write(folder)
     print(result.message, flush=True)
-    return 0 if result.version else 1
+    return int(result.failed)
 
 
-def _run(request: JobRequest, progress: _ProgressFile) -> JobResult:
+def _run(request: JobRequest | FetchRequest, progress: _ProgressFile) -> JobResult:
     """Return what came of the job; an error becomes a sentence, with its traceback in the log."""
     try:
+        if isinstance(request, FetchRequest):
+            return JobResult(message=_fetch(request, progress))
         progress.on_stage("Starting TensorFlow")
         version = _retrain(request, progress)
     except ModuleNotFoundError as error:
-        return JobResult(message=str(MissingExtra(error.name or "tensorflow")))
+        return JobResult(message=str(MissingExtra(error.name or "tensorflow")), failed=True)
     except (DataError, ExportError, ModelError, TrainingError, ValueError) as error:
         traceback.print_exc()
-        return JobResult(message=str(error))
+        return JobResult(message=str(error), failed=True)
     return JobResult(version=version, message=f"Published {version}.")
+
+
+def _fetch(request: FetchRequest, progress: _ProgressFile) -> str:
+    """Fetch public archives into the store, and return what came of it in a sentence.
+
+    The job writes the store in the app's place, as ``python -m data fetch`` does: the index lets
+    one writer wait for the other.
+    """
+    state = Path(request.state_dir)
+    store = DatasetStore(store_dir(state))
+    added: list[str] = []
+    try:
+        for source in map(find_source, request.sources):
+            progress.on_stage(f"Downloading {source.title} (MB)")
+            url = (
+                f"{request.mirror.rstrip('/')}/{source.name}.zip" if request.mirror else source.url
+            )
+            archive = download(
+                url,
+                downloads_dir(state) / f"{source.name}.zip",
+                on_progress=lambda done, total: progress.on_step(
+                    done // 1_000_000, (total or 0) // 1_000_000
+                ),
+            )
+            progress.on_stage(f"Importing {source.title}")
+            report = import_archive(store, archive, source=source, on_progress=progress.on_step)
+            added.append(f"{report.results[AddResult.ADDED]:,} of {source.title}")
+    finally:
+        store.close()
+    return f"New in the store: {', '.join(added)}."
 
 
 def _retrain(request: JobRequest, progress: _ProgressFile) -> str:

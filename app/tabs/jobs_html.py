@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from app.learning import Readiness
 from app.tabs.cards import pretty
+from models.jobs import FETCH
 
 _WORDS: Final = {
     "queued": "Waiting",
@@ -16,7 +17,12 @@ _WORDS: Final = {
     "failed": "Failed",
     "cancelled": "Cancelled",
 }
-_MODES: Final = {"quick": "Quick", "thorough": "Thorough", "full": "Trained by hand"}
+_MODES: Final = {
+    "quick": "Quick",
+    "thorough": "Thorough",
+    "full": "Trained by hand",
+    "fetch": "Base set",
+}
 # Colours that the colour-blind can tell apart (M. Okabe, K. Ito, 2008), and dashes besides.
 _LOSS, _ACCURACY = "#d55e00", "#0072b2"
 _PLOT_WIDTH: Final = 420
@@ -57,8 +63,8 @@ def job_html(job: dict[str, Any] | None) -> str:
         )
     state = job["state"]
     head = (
-        f'<h3><span class="fc-pill fc-state-{state}">{_WORDS[state]}</span> '
-        f"Retraining {job['job_id']} <small>{_MODES[job['mode']].lower()}, {escape(job['reason'])}"
+        f'<h3><span class="fc-pill fc-state-{state}">{_state(job)}</span> '
+        f"{_title(job)} <small>{_MODES[job['mode']].lower()}, {escape(job['reason'])}"
         f"{_lasted(job)}</small></h3>"
     )
     message = f'<p class="fc-job-message">{escape(job["message"])}</p>' if job["message"] else ""
@@ -134,7 +140,7 @@ def jobs_html(jobs: Sequence[dict[str, Any]]) -> str:
         return '<p class="fc-hint">None so far.</p>'
     rows = "".join(
         f"<tr><th>{job['job_id']}</th><td>{_when(job['queued_at'])}</td><td>{_MODES[job['mode']]}"
-        f"</td><td>{escape(job['reason'])}</td><td>{_WORDS[job['state']]}</td>"
+        f"</td><td>{escape(job['reason'])}</td><td>{_state(job)}</td>"
         f"<td>{job['version'] or '-'}</td></tr>"
         for job in jobs
     )
@@ -184,6 +190,14 @@ def schedule_html(schedule: dict[str, Any]) -> str:
         )
     words = " and ".join(parts) or "never; only when you press Retrain"
     return f'<p class="fc-hint">A {schedule["mode"]} retraining starts by itself: {words}.</p>'
+
+
+def _title(job: dict[str, Any]) -> str:
+    return ("Download" if job["mode"] == FETCH else "Retraining") + f" {job['job_id']}"
+
+
+def _state(job: dict[str, Any]) -> str:
+    return "Done" if (job["mode"], job["state"]) == (FETCH, "succeeded") else _WORDS[job["state"]]
 
 
 def _mark(model: dict[str, Any]) -> str:

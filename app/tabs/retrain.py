@@ -31,7 +31,11 @@ _MODES: Final = [
     ("Thorough: every layer goes on learning, a quarter of an hour or more", "thorough"),
 ]
 _OWN: Final = "own times"
-_ASK_CANCEL: Final = "() => { if (!confirm('End this retraining?')) throw 'kept'; }"
+_ASK_FETCH: Final = (
+    "() => { if (!confirm('Download the public photo sets Fruits-360 and Grocery Store from GitHub "
+    "and import them? It takes minutes and some hundred megabytes of disk.')) throw 'kept'; }"
+)
+_ASK_CANCEL: Final = "() => { if (!confirm('End this job?')) throw 'kept'; }"
 _ASK_ROLL_BACK: Final = (
     "() => { if (!confirm('Go back to the version that was live before?')) throw 'kept'; }"
 )
@@ -59,6 +63,7 @@ def build_tab(learning: LearningService | None, tab: gr.Tab, others: list[gr.Tab
             mode = gr.Radio(_MODES, value="quick", label="How", elem_id="mode")
             plan = gr.HTML(elem_id="plan")
             button = gr.Button("Retrain", variant="primary", elem_id="retrain-button")
+            fetch_button = gr.Button("Fetch the base set", visible=False, elem_id="fetch-button")
         with gr.Column(scale=6, min_width=320):
             current = gr.HTML(elem_id="job")
             cancel_button = gr.Button("Cancel", variant="stop", visible=False, elem_id="cancel")
@@ -89,24 +94,30 @@ def build_tab(learning: LearningService | None, tab: gr.Tab, others: list[gr.Tab
         now = f"{state} {models[0]['version']} {_live(models)}"
         shown = (job_html(job), gr.Button(visible=running), now)
         if now == last:
-            return (*shown, gr.skip(), gr.skip(), gr.skip(), gr.skip(), gr.skip())
+            return (*shown, *(gr.skip() for _ in looked[len(shown) :]))
         readiness = learning.readiness(mode)
         return (
             *shown,
             readiness_html(readiness),
             gr.Button(interactive=readiness.ready),
+            gr.Button(visible=learning.lacks_base_set()),
             models_html(models, learning.activations()),
             gr.Dropdown(choices=[m["version"] for m in models]),
             jobs_html(learning.jobs()),
         )
 
-    looked = [current, cancel_button, seen, plan, button, versions, version, earlier]
+    looked = [
+        current, cancel_button, seen, plan, button, fetch_button, versions, version, earlier,
+    ]  # fmt: skip
 
     def refresh(mode: str) -> tuple[Any, ...]:
         return look("", mode)
 
     def start(mode: str) -> None:
         _call(lambda: learning.retrain(mode))
+
+    def fetch() -> None:
+        _call(learning.fetch_base_set)
 
     # Other names than the API's, which Gradio would number otherwise.
     def end() -> None:
@@ -129,6 +140,9 @@ def build_tab(learning: LearningService | None, tab: gr.Tab, others: list[gr.Tab
         other.select(lambda: gr.Timer(active=False), None, timer, **quiet)
     mode.change(refresh, mode, looked, **quiet)
     button.click(start, mode, None, **quiet).then(refresh, mode, looked, **quiet)
+    fetch_button.click(fetch, None, None, js=_ASK_FETCH, **quiet).then(
+        refresh, mode, looked, **quiet
+    )
     cancel_button.click(end, None, None, js=_ASK_CANCEL, **quiet).then(
         refresh, mode, looked, **quiet
     )
@@ -193,6 +207,11 @@ def _add_api(learning: LearningService) -> None:
         job = _call(lambda: learning.retrain(mode, "over the API"))
         return {"job_id": job.id, "state": str(job.state)}
 
+    def fetch_base_set() -> dict[str, Any]:
+        """Queue the download of the public sets; as POST /api/fetch_base_set."""
+        job = _call(lambda: learning.fetch_base_set("over the API"))
+        return {"job_id": job.id, "state": str(job.state)}
+
     def jobs() -> list[dict[str, Any]]:
         """Return the retrainings, the newest first; as GET /api/jobs."""
         return learning.jobs()
@@ -231,7 +250,8 @@ def _add_api(learning: LearningService) -> None:
         return learning.describe_schedule()
 
     for function in (
-        retrain, jobs, job, cancel, models, activate, roll_back, schedule, set_schedule,
+        retrain, fetch_base_set, jobs, job, cancel, models, activate, roll_back, schedule,
+        set_schedule,
     ):  # fmt: skip
         api(function, api_name=function.__name__, queue=False)
 

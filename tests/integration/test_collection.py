@@ -1,5 +1,6 @@
 """Uploading over real files: what becomes of each, by the service and over REST."""
 
+import hashlib
 import io
 import zipfile
 from collections.abc import Iterator
@@ -99,6 +100,22 @@ def test_each_file_gets_its_own_verdict(collection: CollectionService, store: Da
         "added": 1, "duplicate": 1, "is_test": 1, "other_label": 1, "refused": 2,
     }  # fmt: skip
     assert {i.label for i in store.images(source="uploads")} == {"banana"}
+
+
+def test_a_test_image_that_ships_with_the_model_is_refused_on_an_empty_store(
+    store: DatasetStore, service: PredictionService, tmp_path: Path
+) -> None:
+    shipped = hashlib.sha256(drawn("banana", 1)).hexdigest()
+    queue = ReviewQueue(tmp_path / "reviews")
+    collection = CollectionService(store, service, queue, lambda: frozenset({shipped}))
+
+    report = collection.upload(
+        [ImageFile("1.png", drawn("banana", 1)), ImageFile("2.png", drawn("banana", 2))], "banana"
+    )
+
+    assert [file.status for file in report.files] == ["is_test", "added"]
+    assert "ship with the model" in report.files[0].message
+    assert len(store.images()) == 1
 
 
 def test_a_rehearsal_reports_the_same_and_keeps_nothing(

@@ -26,7 +26,7 @@ BROKEN = "import sys\nprint('the last words')\nsys.exit(7)"
 REFUSING = """
 import json, pathlib, sys
 folder = pathlib.Path(sys.argv[1])
-(folder / "result.json").write_text(json.dumps({"version": None, "message": "Too few photos."}))
+(folder / "result.json").write_text(json.dumps({"failed": True, "message": "Too few photos."}))
 sys.exit(1)
 """
 

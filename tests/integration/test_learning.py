@@ -191,7 +191,7 @@ def test_a_thorough_retraining_without_photos_offers_the_base_set(
     learning: LearningService,
 ) -> None:
     add_photos(learning)
-    with pytest.raises(NotReady, match=r"there are too few here\. Fetch .*data fetch grocery"):
+    with pytest.raises(NotReady, match=r"there are too few here\. Fetch the base data set"):
         learning.retrain("thorough")
     with pytest.raises(BadRequest, match="'fast'; it must be one of quick, thorough"):
         learning.retrain("fast")

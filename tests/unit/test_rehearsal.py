@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from models.errors import InvalidVersion
-from models.rehearsal import Rehearsal, RehearsedImage
+from models.rehearsal import Rehearsal, RehearsedImage, judging_digests
 
 IMAGE = RehearsedImage("kiwi", "train", "uploads", "", "scene 1", "ab" * 32)
 
@@ -20,6 +20,17 @@ def test_a_rehearsal_is_read_as_it_was_written(tmp_path: Path) -> None:
 
     assert (found.backbone, found.images) == ("d1", (IMAGE,))
     np.testing.assert_array_equal(found.features, features)
+
+
+def test_the_test_images_of_the_classes_are_known_by_their_digests(tmp_path: Path) -> None:
+    rows = (
+        RehearsedImage("apple", "test", "shop", "", "", "aa"),
+        RehearsedImage("apple", "train", "shop", "", "", "bb"),
+        RehearsedImage("none_of_these", "test", "shop", "", "", "cc"),
+    )
+    path = tmp_path / "rehearsal.npz"
+    path.write_bytes(Rehearsal("d1", np.zeros((3, 2), np.float16), rows).to_bytes())
+    assert judging_digests(path, ("apple", "mango")) == {"aa"}
 
 
 @pytest.mark.parametrize("content", [b"", b"not a zip", b"PK\x03\x04 broken"])
