@@ -388,8 +388,9 @@ def progress_html(progress: Sequence[dict[str, Any]]) -> str:
     """Return the photos of each class against what a retraining needs, as HTML."""
     if not progress:
         return (
-            '<section class="fc-card fc-empty"><h2>No photos yet</h2><p>Add some here, or import '
-            "the public sets: python -m data fetch grocery.</p></section>"
+            '<section class="fc-card fc-empty"><h2>No photos yet</h2><p>Add some here. A '
+            "quick retraining needs only them; the public sets are fetched on the Retrain tab.</p>"
+            "</section>"
         )
     rows = "".join(
         f"<tr><th>{escape(pretty(row['class_name']))}</th><td>{row['photos']:,}</td>"
