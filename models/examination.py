@@ -7,6 +7,7 @@ what people send still is like what the version was tested on. No picture is in 
 
 import io
 import json
+import zlib
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -22,6 +23,17 @@ EXAMINATION_NAME: Final = "examination.npz"
 # Of the picture as the network sees it, each 0..1.
 STATISTICS: Final = ("brightness", "contrast", "saturation", "white_border", "sharpness")
 _FORMAT: Final = 1
+# What a damaged file raises; zipfile says RuntimeError of a method or a password it does not know.
+_UNREADABLE: Final = (
+    OSError,
+    EOFError,
+    LookupError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+    BadZipFile,
+    zlib.error,
+)
 _WHITE: Final = 230  # of 255: paper and studio grounds are above, light walls mostly below
 
 
@@ -105,7 +117,7 @@ class Examination:
                 len(STATISTICS),
             ):
                 raise ValueError("its parts do not fit together")
-        except (OSError, EOFError, IndexError, ValueError, KeyError, TypeError, BadZipFile) as e:
+        except _UNREADABLE as e:
             raise InvalidVersion(f"{path} is no examination file: {e}") from e
         return cls(images, confidence, statistics)
 
