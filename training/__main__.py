@@ -1,7 +1,8 @@
 """``python -m training`` trains a version from the store.
 
 ``cross-validate`` judges settings on every photo that may be trained on; ``evaluate`` scores a
-published version on any pictures; ``rehearse`` keeps the features that quick retraining needs.
+published version on any pictures; ``rehearse`` keeps the features that quick retraining needs;
+``examine`` keeps how a version answers each test image.
 """
 
 import argparse
@@ -23,6 +24,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if options.command == "evaluate":
             return _evaluate(options)
+        if options.command == "examine":
+            return _examine(options)
         # TensorFlow takes seconds to import, so --help and wrong flags do not wait for it.
         from training.retrain import (
             cross_validate_from_flags,
@@ -51,7 +54,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     TrainConfig.add_flags(parser)
     add_refit_flag(parser)
-    commands = parser.add_subparsers(dest="command", metavar="cross-validate | evaluate | rehearse")
+    commands = parser.add_subparsers(
+        dest="command", metavar="cross-validate | evaluate | examine | rehearse"
+    )
     command = commands.add_parser(
         "cross-validate", help="judge the settings on all photos of training and validation"
     )
@@ -72,6 +77,10 @@ def _parser() -> argparse.ArgumentParser:
     )
     rehearsing.add_argument("--version", help="a published version (default: the active one)")
     command.add_argument("--json", action="store_true", help="print the scores as JSON")
+    examining = commands.add_parser(
+        "examine", help="write how a version answers the store's test images into its folder"
+    )
+    examining.add_argument("--version", help="a published version (default: the active one)")
     return parser
 
 
@@ -81,6 +90,12 @@ def _evaluate(options: argparse.Namespace) -> int:
     return run_evaluation(
         open_registry(options.state_dir), options.version, options.data, as_json=options.json
     )
+
+
+def _examine(options: argparse.Namespace) -> int:
+    from training.examine import examine_from_flags
+
+    return examine_from_flags(options, lambda: _take_snapshot(options.state_dir))
 
 
 def _take_snapshot(state_dir: Path) -> Snapshot:
