@@ -10,6 +10,7 @@ import pytest
 import data.images  # noqa: F401  registers the HEIC encoder with Pillow
 from data.drawings import EXAMPLE_LABELS, draw_fruit
 from data.labels import BASE_LABELS, NONE_OF_THESE
+from models.examination import Examination
 from models.manifest import Calibration, EvaluationMetrics, InputSpec, ModelManifest
 from models.registry import ModelRegistry, ModelVersion
 
@@ -125,6 +126,15 @@ def encode(label: str, format: str = "PNG", side_px: int = 160, **options: objec
     buffer = io.BytesIO()
     draw_fruit(label, side_px).save(buffer, format, **options)
     return buffer.getvalue()
+
+
+def confusion_of(examination: Examination, source: str, manifest: ModelManifest) -> list[list[int]]:
+    """Return a source's examined images, counted as the manifest's confusion matrix counts them."""
+    counts = [[0] * len(manifest.labels) for _ in manifest.labels]
+    for image in examination.images:
+        if image.source == source and image.label in manifest.labels:
+            counts[manifest.labels.index(image.label)][manifest.labels.index(image.answer)] += 1
+    return counts
 
 
 @pytest.fixture

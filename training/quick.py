@@ -21,6 +21,7 @@ from data.splits import Split
 from export.convert import to_onnx
 from export.parity import check_parity, onnx_predict
 from models.card import CARD_NAME, model_card
+from models.examination import EXAMINATION_NAME
 from models.jobs import MIN_NEW_CLASS
 from models.manifest import (
     KERAS_NAME,
@@ -36,6 +37,7 @@ from training.calibration import calibrated
 from training.dataset import load_images
 from training.errors import NotEnoughData
 from training.evaluate import columns_of, none_column, rows_by, score
+from training.examine import examination, statistics_since
 from training.features import Features, photo_features, rehearsed, view_features
 from training.gate import Judged, NewPhotos, judge
 from training.head import PULL_KNOWN, PULL_NEW, Head, fit_head
@@ -195,11 +197,19 @@ def quick_retrain(
         )
 
     def make_attachments(manifest: ModelManifest) -> dict[str, bytes]:
+        test = fitting.test
+        examined = examination(
+            test.images,
+            probabilities_of(test.values, head, manifest),
+            manifest,
+            statistics_since(start, snapshot.root, test.images),
+        )
         return {
             f"confusion-{name.replace('/', '-')}.png": confusion_picture(name, scores, plan.labels)
             for name, scores in manifest.metrics.items()
         } | {
             CARD_NAME: model_card(manifest).encode(),
+            EXAMINATION_NAME: examined.to_bytes(),
             KERAS_NAME: model_file(trained),
             REHEARSAL_NAME: (start.folder / REHEARSAL_NAME).read_bytes(),
         }

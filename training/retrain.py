@@ -26,6 +26,7 @@ from data.state import cross_validations_dir, state_dir
 from export.convert import to_onnx
 from export.parity import Predict, check_parity, onnx_predict
 from models.card import CARD_NAME, model_card
+from models.examination import EXAMINATION_NAME
 from models.manifest import (
     KERAS_NAME,
     MAPS_OUTPUT,
@@ -44,6 +45,7 @@ from training.console import ConsoleProgress, print_cross_validation, print_vers
 from training.cross_validation import CrossValidation, cross_validate
 from training.dataset import LabelledImages, labels_of, load_images, training_data
 from training.evaluate import none_column, score
+from training.examine import examination, statistics_of
 from training.features import make_rehearsal
 from training.gate import Judged, judge
 from training.network import has_backbone, serving_network, widened_head, with_head
@@ -170,9 +172,12 @@ def retrain(
             f"confusion-{name.replace('/', '-')}.png": confusion_picture(name, scores, labels)
             for name, scores in metrics.items()
         }
+        # The test images are judged last.
+        examined = examination(test.images, answers[-1], manifest, statistics_of(test.pixels))
         return pictures | {
             "history.png": history_picture(trained.history),
             CARD_NAME: model_card(manifest).encode(),
+            EXAMINATION_NAME: examined.to_bytes(),
             KERAS_NAME: model_file(trained.model),
             **rehearsal,
         }

@@ -18,10 +18,12 @@ from app.predictor import OnnxPredictor
 from data.labels import NONE_OF_THESE
 from data.splits import Split
 from data.store import DatasetStore
+from models.examination import EXAMINATION_NAME, Examination
 from models.jobs import JobRequest, JobResult, Mode, read_progress
 from models.manifest import KERAS_NAME, REHEARSAL_NAME, InputSpec, ModelManifest
 from models.registry import ModelRegistry
 from models.rehearsal import Rehearsal
+from tests.conftest import confusion_of
 
 ROOT = Path(__file__).parents[2]
 SIDE_PX = 16
@@ -199,6 +201,22 @@ def test_the_candidate_can_be_retrained_in_turn(
     assert CANDIDATE in (folder / "README.md").read_text()
 
 
+def test_the_candidate_keeps_its_answers_to_the_test_images(
+    state: Path, candidate: tuple[Path, JobResult]
+) -> None:
+    version = ModelRegistry(state / "models").get(CANDIDATE)
+
+    found = Examination.read(version.folder / EXAMINATION_NAME)
+
+    assert len(found.images) == 24  # six of each of the four
+    for source in ("drawn", "uploads"):
+        scores = version.manifest.metrics[f"{source}/test"]
+        assert confusion_of(found, source, version.manifest) == scores.confusion
+    # Of the rehearsed images there is no photograph, and the first version has no such file.
+    seen = np.isfinite(found.statistics).all(axis=1)
+    assert seen.tolist() == [image.label == "kiwi" for image in found.images]
+
+
 def test_the_job_told_its_progress(candidate: tuple[Path, JobResult]) -> None:
     progress = read_progress(candidate[0])
 
@@ -221,6 +239,9 @@ def test_a_thorough_job_goes_on_training_every_layer(state: Path, everything: Pa
     assert manifest.gate.comparisons["drawn/test"].images == 12
     assert manifest.gate.recalls["drawn/validation"]["kiwi"].images == 6
     assert manifest.metrics["drawn/test"].accuracy >= 0.9
+    found = Examination.read(state / "models/versions" / result.version / EXAMINATION_NAME)
+    assert confusion_of(found, "drawn", manifest) == manifest.metrics["drawn/test"].confusion
+    assert np.isfinite(found.statistics).all()
     first = Rehearsal.read(state / "models" / "versions" / "v0001" / REHEARSAL_NAME)
     own = Rehearsal.read(state / "models" / "versions" / result.version / REHEARSAL_NAME)
     assert own.backbone != first.backbone

@@ -6,6 +6,7 @@ TensorFlow runs in subprocesses here, as it does in use; the commands are the us
 import io
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -21,7 +22,9 @@ from data.drawings import draw_fruit
 from data.images import load_model_input
 from data.splits import Split
 from data.store import DatasetStore
+from models.examination import EXAMINATION_NAME, Examination
 from models.registry import ModelRegistry, ModelVersion
+from tests.conftest import confusion_of
 
 LABELS = ("banana", "eggplant", "orange")
 FLAGS = ("--side-px", "48", "--batch-size", "8", "--threads", "2")
@@ -134,6 +137,40 @@ def test_the_card_and_the_trained_network_are_published(
 
     assert f"# Fruit classifier {version.version}" in (version.folder / "README.md").read_text()
     assert zipfile.is_zipfile(version.folder / "model.keras")
+
+
+def test_the_answers_to_the_test_images_are_published(
+    published: tuple[ModelVersion, str],
+) -> None:
+    version, _ = published
+
+    found = Examination.read(version.folder / EXAMINATION_NAME)
+
+    assert len(found.images) == 6
+    scores = version.manifest.metrics["drawn/test"]
+    assert confusion_of(found, "drawn", version.manifest) == scores.confusion
+    assert np.isfinite(found.statistics).all()
+    assert found.statistics[:, 3].min() > 0.5  # drawn on white, some with a shadow to the edge
+
+
+def test_a_version_is_examined_by_command_as_it_was_at_publishing(
+    state: Path, published: tuple[ModelVersion, str], tmp_path: Path
+) -> None:
+    version, _ = published
+    shutil.copytree(state, tmp_path / "state")
+    path = tmp_path / "state/models/versions" / version.version / EXAMINATION_NAME
+    path.unlink()
+
+    result = run(tmp_path / "state", "training", "examine", "--version", version.version)
+
+    assert result.returncode == 0, result.stderr
+    assert f"{EXAMINATION_NAME}." in result.stdout
+    again, first = Examination.read(path), Examination.read(version.folder / EXAMINATION_NAME)
+    # The store also holds pictures of none of the classes.
+    rows = [row for row, image in enumerate(again.images) if image.label in LABELS]
+    assert tuple(again.images[row] for row in rows) == first.images
+    assert again.confidence[rows] == pytest.approx(first.confidence, abs=1e-3)
+    np.testing.assert_array_equal(again.statistics[rows], first.statistics)
 
 
 def test_the_temperature_is_chosen_on_the_validation_images(
