@@ -12,6 +12,7 @@ from rich.table import Table
 
 from models.card import CARD_NAME
 from models.errors import ModelError
+from models.examination import EXAMINATION_NAME
 from models.manifest import KERAS_NAME, MANIFEST_NAME, MODEL_NAME, REHEARSAL_NAME
 from models.registry import ModelRegistry, open_registry
 
@@ -108,7 +109,8 @@ def _copy(options: argparse.Namespace, registry: ModelRegistry, console: Console
     found = registry.get(options.version)
     found.verify()
     options.folder.mkdir(parents=True, exist_ok=True)
-    for name in (MODEL_NAME, KERAS_NAME, REHEARSAL_NAME, CARD_NAME, MANIFEST_NAME):
+    files = (MODEL_NAME, KERAS_NAME, REHEARSAL_NAME, EXAMINATION_NAME, CARD_NAME, MANIFEST_NAME)
+    for name in files:
         if (found.folder / name).exists():
             shutil.copyfile(found.folder / name, options.folder / name)
     console.print(f"{found.version} is copied to {options.folder}.")

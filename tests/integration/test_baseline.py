@@ -15,7 +15,9 @@ from app.service import PredictionService
 from data.drawings import EXAMPLE_LABELS, draw_fruit
 from data.labels import BASE_LABELS, NONE_OF_THESE
 from models.card import model_card
+from models.examination import EXAMINATION_NAME, Examination
 from models.registry import ModelVersion, open_registry
+from tests.conftest import confusion_of
 
 LABELS = (*BASE_LABELS, NONE_OF_THESE)
 
@@ -62,6 +64,25 @@ def test_the_baselines_file_says_what_its_manifest_says(baseline: ModelVersion) 
 
 def test_the_card_beside_the_model_is_that_of_its_manifest(baseline: ModelVersion) -> None:
     assert (baseline.folder / "README.md").read_text() == model_card(baseline.manifest)
+
+
+@pytest.mark.parametrize(("source", "images"), [("grocery", 82), ("fruits-360", 3093)])
+def test_the_answers_to_the_test_images_are_those_that_the_manifest_counts(
+    baseline: ModelVersion, source: str, images: int
+) -> None:
+    examination = Examination.read(baseline.folder / EXAMINATION_NAME)
+
+    scores = baseline.manifest.metrics[f"{source}/test"]
+    shown = [
+        image
+        for image in examination.images
+        if image.source == source and image.label in baseline.manifest.classes
+    ]
+    right = sum(image.answer == image.label for image in shown)
+    assert len(shown) == images
+    assert right / images == pytest.approx(scores.accuracy, abs=1e-9)
+    assert confusion_of(examination, source, baseline.manifest) == scores.confusion
+    assert np.isfinite(examination.statistics).all()
 
 
 def test_the_trained_network_is_there_to_start_a_retraining_from(baseline: ModelVersion) -> None:

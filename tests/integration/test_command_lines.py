@@ -9,6 +9,7 @@ import pytest
 import data.__main__
 import models.__main__
 from data.drawings import draw_fruit
+from models.examination import EXAMINATION_NAME
 from models.manifest import InputSpec, ModelManifest
 from models.registry import ModelRegistry
 
@@ -112,6 +113,18 @@ def test_models_delete_asks_first(
     assert [version.version for version in registry.list()] == [second]
     assert command(tmp_path, "delete", second, "--yes") == 1
     assert "VersionInUse" in capsys.readouterr().err
+
+
+def test_models_copy_takes_along_what_was_published(
+    registry: ModelRegistry, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first = registry.list()[0]
+    (first.folder / EXAMINATION_NAME).write_bytes(b"answers")
+
+    assert command(tmp_path, "copy", first.version, str(tmp_path / "copy")) == 0
+
+    assert (tmp_path / "copy" / EXAMINATION_NAME).read_bytes() == b"answers"
+    assert (tmp_path / "copy" / "model.onnx").read_bytes() == b"one"
 
 
 def test_models_names_an_unknown_version(
