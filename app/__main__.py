@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from app.errors import ServingError
+from app.logs import configure_logs
 from app.results import Prediction, Refusal, new_request_id
 from app.settings import Settings
 
@@ -27,9 +28,9 @@ CHUNK: Final = 64  # images held at a time
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return the exit status."""
     options = _parser().parse_args(arguments)
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     try:
         settings = Settings.from_environment(os.environ)
+        configure_logs(settings.log_format, settings.log_level)
         if options.command == "predict":
             return predict(settings, options.paths, options.top_k, as_json=options.json)
         return serve(settings)

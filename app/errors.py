@@ -8,6 +8,7 @@ ServingError
 ├── RetrainingOff       (PermissionError)  403  nor are models trained or changed
 ├── UnknownRoute        (LookupError)   404  no such route under /api
 ├── JobNotFound         (LookupError)   404  no job has that number
+├── AlertNotFound       (LookupError)   404  no alert has that number
 ├── MethodNotAllowed    (LookupError)   405  the route exists, with another method
 ├── NotReady            (RuntimeError)  409  a retraining cannot start yet
 ├── PayloadTooLarge     (ValueError)    413  more bytes than a file or a request may have
@@ -75,6 +76,13 @@ class JobNotFound(ServingError, LookupError):
 
     def __init__(self, job_id: int) -> None:
         super().__init__(f"There is no job {job_id}. GET /api/jobs lists those there are.")
+
+
+class AlertNotFound(ServingError, LookupError):
+    """No alert has that number."""
+
+    def __init__(self, alert_id: int) -> None:
+        super().__init__(f"There is no alert {alert_id}. GET /api/alerts lists those there are.")
 
 
 class NotReady(ServingError, RuntimeError):
@@ -160,6 +168,7 @@ _STATUS: Final[tuple[tuple[type[Exception], int], ...]] = (
     (UploadsOff, 403),
     (RetrainingOff, 403),
     (JobNotFound, 404),
+    (AlertNotFound, 404),
     (VersionNotFound, 404),
     (NotReady, 409),
     (VersionRejected, 409),

@@ -12,10 +12,12 @@ from fastapi_offline import FastAPIOffline
 
 from app.collection import CollectionService
 from app.examples import write_examples
+from app.inspection import InspectionService
 from app.learning import LearningService
 from app.metrics import Metrics
+from app.monitoring import MonitoringService
 from app.predictor import OnnxPredictor
-from app.rest import build_router
+from app.rest import build_metrics_route, build_router
 from app.service import PredictionService
 from app.settings import Settings
 from app.workers import WorkerPool
@@ -79,20 +81,27 @@ def create_app(settings: Settings) -> FastAPI:
     service = create_service(settings, registry)
     collection: CollectionService | None = None
     learning: LearningService | None = None
+    store: DatasetStore | None = None
     # Nobody is told apart yet, so only the person at this machine may change photos and models.
     if settings.is_local:
         store = DatasetStore(store_dir(settings.state_dir), settings.image_limits)
         collection = create_collection(settings, service, registry, store)
         learning = create_learning(settings, service, registry, store)
 
+    monitoring = MonitoringService(
+        service, registry, settings.state_dir, store, learning, webhook=settings.alert_webhook
+    )
+
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         if learning:
             learning.start()
+        monitoring.start()
         yield
         if learning:
             await asyncio.to_thread(learning.close)
         service.close()
+        await asyncio.to_thread(monitoring.close)
         if collection:
             collection.close()
 
@@ -105,8 +114,10 @@ def create_app(settings: Settings) -> FastAPI:
         lifespan=lifespan,
     )
     app.state.service = service
-    app.include_router(build_router(service, settings, collection, learning))
-    _mount_page(app, service, collection, learning, settings)
+    app.include_router(build_router(service, settings, collection, learning, monitoring))
+    app.include_router(build_metrics_route(service, monitoring))
+    inspection = InspectionService(registry, store)
+    _mount_page(app, service, collection, learning, monitoring, inspection, settings)
     return app
 
 
@@ -115,6 +126,8 @@ def _mount_page(
     service: PredictionService,
     collection: CollectionService | None,
     learning: LearningService | None,
+    monitoring: MonitoringService,
+    inspection: InspectionService,
     settings: Settings,
 ) -> None:
     # Gradio keeps uploads where this says, and reads it when it makes components.
@@ -129,7 +142,7 @@ def _mount_page(
     from app.tabs.predict import PAGE_JS
 
     examples = write_examples(settings.state_dir / "examples")
-    page = build_page(service, collection, learning, settings, examples)
+    page = build_page(service, collection, learning, monitoring, inspection, settings, examples)
     page.state_session_capacity = settings.max_sessions
     gr.mount_gradio_app(
         app,
@@ -140,7 +153,7 @@ def _mount_page(
         allowed_paths=[],
         blocked_paths=[
             str(Path(settings.state_dir) / name)
-            for name in ("models", "store", "reviews", "jobs", "snapshots")
+            for name in ("models", "store", "reviews", "jobs", "snapshots", "monitoring")
         ],
         show_error=True,
         max_file_size=settings.max_request_bytes,

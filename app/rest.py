@@ -1,14 +1,18 @@
 """The REST routes: a request in, one call of the service, JSON out."""
 
 import asyncio
+import logging
+import time
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, Final
 
 import orjson
 from fastapi import APIRouter, Request, Response
+from fastapi.responses import PlainTextResponse
 from fastapi.routing import APIRoute
 from starlette.routing import compile_path
 
+from app import logs
 from app.bodies import read_body, read_json, read_upload
 from app.collection import CollectionService
 from app.errors import (
@@ -19,7 +23,9 @@ from app.errors import (
     UploadsOff,
     http_error,
 )
+from app.exposition import CONTENT_TYPE, Exposition
 from app.learning import LearningService
+from app.monitoring import MonitoringService
 from app.results import new_request_id
 from app.scheduler import Schedule
 from app.schemas import (
@@ -29,11 +35,13 @@ from app.schemas import (
     UPLOAD_ERRORS,
     UPLOAD_REQUEST,
     ActivateBody,
+    AlertBody,
     ClassProgress,
     HealthBody,
     JobBody,
     JobDetails,
     JobStarted,
+    LiveBody,
     ModelBody,
     NamedError,
     NamedPrediction,
@@ -48,9 +56,14 @@ from app.service import PredictionService
 from app.settings import Settings
 from app.uploads import unpack
 
+_log = logging.getLogger(__name__)
+
 ROUTES: Final = {
     "/api/health": "GET",
+    "/api/health/live": "GET",
     "/api/status": "GET",
+    "/api/alerts": "GET",
+    "/api/alerts/{alert_id}/acknowledge": "POST",
     "/api/predict": "POST",
     "/api/upload_retrain_data": "POST",
     "/api/classes": "GET",
@@ -74,6 +87,7 @@ def build_router(
     settings: Settings,
     collection: CollectionService | None = None,
     learning: LearningService | None = None,
+    monitoring: MonitoringService | None = None,
 ) -> APIRouter:
     """Return the routes under ``/api``.
 
@@ -82,19 +96,25 @@ def build_router(
         settings: limits of requests.
         collection: takes photos; None where uploading is off.
         learning: retrains and changes the model; None where that is off.
+        monitoring: knows whether all is well; None for the served version and its counts alone.
     """
-    router = APIRouter(prefix="/api", route_class=_Route, tags=["REST"])
+    router = APIRouter(prefix="/api", route_class=_route_class(service), tags=["REST"])
 
     @router.get("/health", responses={503: {"model": HealthBody}}, response_model=HealthBody)
     async def health(request: Request) -> Response:
-        """Tell whether predictions are answered: 200 if so, else 503."""
-        body = service.health()
+        """Tell whether predictions are answered: 200 if a model is loaded and answers, else 503."""
+        body = await asyncio.to_thread(service.check_health)
         return _json(body, 200 if body["ready"] else 503)
+
+    @router.get("/health/live", response_model=LiveBody)
+    async def live(request: Request) -> Response:
+        """Tell that the server runs, whether or not it has a model."""
+        return _json({"live": True})
 
     @router.get("/status", response_model=StatusBody)
     async def status(request: Request) -> Response:
-        """Return the served version and the figures since the start."""
-        return _json(service.status())
+        """Return the served version and all figures of now."""
+        return _json(await asyncio.to_thread((monitoring or service).status))
 
     @router.post(
         "/predict",
@@ -157,6 +177,7 @@ def build_router(
         return _json(await asyncio.to_thread(_require(collection).progress))
 
     _add_learning_routes(router, learning)
+    _add_alert_routes(router, monitoring, is_operator=learning is not None)
 
     @router.api_route("/{path:path}", methods=_ALL_METHODS, include_in_schema=False)
     async def anything_else(request: Request) -> Response:
@@ -168,6 +189,39 @@ def build_router(
         raise UnknownRoute(path, list(ROUTES))
 
     return router
+
+
+def build_metrics_route(service: PredictionService, monitoring: MonitoringService) -> APIRouter:
+    """Return ``GET /metrics``, which Prometheus reads."""
+    router = APIRouter()
+    exposition = Exposition(service, monitoring)
+
+    @router.get("/metrics", response_class=PlainTextResponse, tags=["Monitoring"])
+    async def metrics(request: Request) -> Response:
+        """Return every figure in Prometheus's text format."""
+        return Response(await asyncio.to_thread(exposition.text), media_type=CONTENT_TYPE)
+
+    return router
+
+
+def _add_alert_routes(
+    router: APIRouter, monitoring: MonitoringService | None, *, is_operator: bool
+) -> None:
+    @router.get("/alerts", response_model=list[AlertBody])
+    async def alerts(request: Request) -> Response:
+        """Return the alerts, the newest first, also those that were acknowledged."""
+        found = await asyncio.to_thread(monitoring.alerts) if monitoring else []
+        return _json([alert.to_dict() for alert in found])
+
+    @router.post(
+        "/alerts/{alert_id}/acknowledge", response_model=AlertBody, responses=LEARNING_ERRORS
+    )
+    async def acknowledge(request: Request) -> Response:
+        """Say that an alert was seen."""
+        if monitoring is None or not is_operator:
+            raise RetrainingOff
+        number = _number(request.path_params["alert_id"], "alert", "GET /api/alerts")
+        return _json((await asyncio.to_thread(monitoring.acknowledge, number)).to_dict())
 
 
 def _add_learning_routes(router: APIRouter, learning: LearningService | None) -> None:
@@ -254,9 +308,12 @@ def _add_learning_routes(router: APIRouter, learning: LearningService | None) ->
 
 
 def _job_id(request: Request) -> int:
-    given = request.path_params["job_id"]
+    return _number(request.path_params["job_id"], "job", "POST /api/retrain")
+
+
+def _number(given: str, what: str, route: str) -> int:
     if not given.isascii() or not given.isdecimal() or len(given) > 12:
-        raise BadRequest(f"{given!r} is no job number; use that of POST /api/retrain.")
+        raise BadRequest(f"{given!r} is no {what} number; use that of {route}.")
     return int(given)
 
 
@@ -266,24 +323,45 @@ def _require(collection: CollectionService | None) -> CollectionService:
     return collection
 
 
-class _Route(APIRoute):
-    """A route that names each request and turns whatever is raised into JSON."""
+def _route_class(service: PredictionService) -> type[APIRoute]:
+    """Return the class of routes that name, count and log each request, with errors as JSON."""
 
-    def get_route_handler(self) -> Handler:
-        handle = super().get_route_handler()
+    class Route(APIRoute):
+        def get_route_handler(self) -> Handler:
+            handle = super().get_route_handler()
 
-        async def handle_or_describe(request: Request) -> Response:
-            request_id = new_request_id(request.headers.get("x-request-id"))
-            request.state.request_id = request_id
-            try:
-                response = await handle(request)
-            except Exception as error:
-                status, body, headers = http_error(error, request_id)
-                response = _json(body, status, headers)
-            response.headers["X-Request-ID"] = request_id
-            return response
+            async def handle_or_describe(request: Request) -> Response:
+                begun_at = time.perf_counter()
+                request_id = new_request_id(request.headers.get("x-request-id"))
+                request.state.request_id = request_id
+                logs.request_id.set(request_id)
+                try:
+                    response = await handle(request)
+                except Exception as error:
+                    status, body, headers = http_error(error, request_id)
+                    response = _json(body, status, headers)
+                response.headers["X-Request-ID"] = request_id
+                service.metrics.responded(request.method, self.path, response.status_code)
+                _log.log(
+                    _level(response.status_code),
+                    "%s %s %d %.1f ms",
+                    request.method,
+                    self.path,
+                    response.status_code,
+                    (time.perf_counter() - begun_at) * 1000,
+                )
+                return response
 
-        return handle_or_describe
+            return handle_or_describe
+
+    return Route
+
+
+def _level(status: int) -> int:
+    """Return how loudly an answer is logged: what went well is heard only by who asks."""
+    if status < 400:
+        return logging.DEBUG
+    return logging.INFO if status < 500 else logging.ERROR
 
 
 def _json(content: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:

@@ -25,11 +25,13 @@ class Timing:
     """Where the time of one prediction went, in milliseconds.
 
     Attributes:
+        wait: for a worker.
         decode: from bytes to the model's input.
         inference: from the model's input to probabilities.
-        total: from asking to the answer; the rest of it is waiting for a worker.
+        total: from asking to the answer.
     """
 
+    wait: float
     decode: float
     inference: float
     total: float
@@ -49,6 +51,8 @@ class Prediction:
         nearest: the most probable class where the answer is none-of-these, else None.
         heat_map: how strongly each place speaks for the answer, rows from the top, 0..1; None
             where it was not asked for.
+        statistics: of the picture, in the order of ``models.examination.STATISTICS``; told to
+            nobody but the figures over time.
     """
 
     label: str
@@ -59,6 +63,7 @@ class Prediction:
     name: str | None = None
     nearest: str | None = None
     heat_map: tuple[tuple[float, ...], ...] | None = None
+    statistics: tuple[float, ...] = ()
 
     @property
     def probability(self) -> float:
@@ -79,6 +84,7 @@ class Prediction:
             ],
             "version": self.version,
             "timing_ms": {
+                "wait": self.timing_ms.wait,
                 "decode": self.timing_ms.decode,
                 "inference": self.timing_ms.inference,
                 "total": self.timing_ms.total,

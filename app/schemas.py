@@ -19,8 +19,9 @@ class LabelProbability(BaseModel):
 
 
 class TimingMs(BaseModel):
-    """Where the time went, in milliseconds; what is missing in the total was waiting."""
+    """Where the time went, in milliseconds."""
 
+    wait: float = Field(examples=[0.12], description="For a worker.")
     decode: float = Field(examples=[1.21])
     inference: float = Field(examples=[1.05])
     total: float = Field(examples=[2.43])
@@ -78,14 +79,31 @@ class NamedError(ErrorBody):
 class HealthBody(BaseModel):
     """Whether predictions are answered."""
 
-    status: str = Field(description="`ok`, `degraded` or `no model`.")
+    status: str = Field(description="`ok`, `degraded`, `failing` or `no model`.")
     ready: bool
     version: str | None
     problem: str | None = Field(description="Why it is not `ok`.")
 
 
+class LiveBody(BaseModel):
+    """That the server runs."""
+
+    live: bool
+
+
+class AlertBody(BaseModel):
+    """Something to look at."""
+
+    id: int
+    kind: str = Field(description="`retrain_failed`, `drift`, `errors` or `disk`.")
+    subject: str
+    message: str
+    raised_at: str
+    acknowledged_at: str | None
+
+
 class StatusBody(HealthBody):
-    """The served version and the figures since the start."""
+    """The served version and all figures of now."""
 
     model_config = ConfigDict(extra="allow")
 

@@ -24,7 +24,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,10 +41,13 @@ from data.images import DEFAULT_LIMITS, ImageLimits, load_model_input
 from models.card import card_text
 from models.decision import decide, nearest
 from models.errors import ModelError, VersionRejected
+from models.examination import picture_statistics
 from models.manifest import ModelManifest
 from models.registry import ModelRegistry, ModelVersion
 
 _log = logging.getLogger(__name__)
+
+_HEALTH_EVERY_S: Final = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +86,7 @@ class PredictionService:
         self._swap_lock = threading.Lock()
         self._served: Served | None = None
         self._problem = "Nothing was loaded yet."
+        self._answered = ("", 0.0)  # the version, and when it last did
         self.metrics = metrics or Metrics()
 
     @property
@@ -268,6 +272,26 @@ class PredictionService:
             "problem": self._problem or None,
         }
 
+    def check_health(self) -> dict[str, Any]:
+        """Return ``health``, after the served version answered a black image just now.
+
+        One look in ten seconds is enough; others in between get its result.
+        """
+        health = self.health()
+        if not health["ready"]:
+            return health
+        served = self.served
+        version, at = self._answered
+        if version == served.manifest.version and time.monotonic() - at < _HEALTH_EVERY_S:
+            return health
+        try:
+            served.predictor.warm_up()
+        except Exception as error:  # whatever it is, the version does not answer
+            _log.exception("%s does not answer", served.manifest.version)
+            return health | {"status": "failing", "ready": False, "problem": str(error)}
+        self._answered = (served.manifest.version, time.monotonic())
+        return health
+
     def status(self) -> dict[str, Any]:
         """Return the served version, what is known of it, and the figures since the start."""
         served = self._served
@@ -326,6 +350,7 @@ class PredictionService:
         answer = int(decide(rows, manifest.none_column, manifest.none_threshold)[0])
         refused = answer == manifest.none_column
         timing = Timing(
+            wait=_ms(started_at - asked_at),
             decode=_ms(decoded_at - started_at),
             inference=_ms(answered_at - decoded_at),
             total=_ms(answered_at - asked_at),
@@ -338,6 +363,7 @@ class PredictionService:
             request_id=request_id,
             nearest=labels[nearest(rows, answer)[0]] if refused else None,
             heat_map=_heat_map(served.predictor, image, maps, answer) if explain else None,
+            statistics=tuple(picture_statistics(image).tolist()),
         )
 
     def _run_many(

@@ -2,13 +2,14 @@
 
 import math
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
 from typing import TypeVar
 
 from app.errors import InvalidSettings
+from app.logs import FORMATS, LEVELS
 from data.images import ImageLimits
 from data.state import state_dir
 
@@ -40,6 +41,11 @@ class Settings:
             priority beside the predictions (``FRUIT_RETRAIN_THREADS``).
         base_set_mirror: address of a folder with the public archives as ``<source>.zip``, such as
             a school's own server; empty for the publishers' own (``FRUIT_BASE_SET_MIRROR``).
+        alert_webhook: address that alerts are posted to as JSON; empty for none
+            (``FRUIT_ALERT_WEBHOOK``).
+        log_format: ``text``, or ``json`` for one object a line (``FRUIT_LOG_FORMAT``).
+        log_level: ``debug``, ``info``, ``warning`` or ``error``; successful requests are logged at
+            ``debug`` (``FRUIT_LOG_LEVEL``).
         max_sessions: most page and client sessions kept in memory (``FRUIT_MAX_SESSIONS``).
     """
 
@@ -57,6 +63,9 @@ class Settings:
     max_wait_s: float = 10.0
     retrain_threads: int = 1
     base_set_mirror: str = ""
+    alert_webhook: str = ""
+    log_format: str = "text"
+    log_level: str = "info"
     max_sessions: int = 500
 
     @property
@@ -95,6 +104,9 @@ class Settings:
             max_wait_s=_reader(environ, float, lower=0.0)("FRUIT_MAX_WAIT_S", cls.max_wait_s),
             retrain_threads=count("FRUIT_RETRAIN_THREADS", max(1, available_cores() // 2)),
             base_set_mirror=environ.get("FRUIT_BASE_SET_MIRROR", cls.base_set_mirror).strip(),
+            alert_webhook=environ.get("FRUIT_ALERT_WEBHOOK", cls.alert_webhook).strip(),
+            log_format=_choice(environ, "FRUIT_LOG_FORMAT", cls.log_format, FORMATS),
+            log_level=_choice(environ, "FRUIT_LOG_LEVEL", cls.log_level, LEVELS),
             max_sessions=count("FRUIT_MAX_SESSIONS", cls.max_sessions),
         )
 
@@ -110,6 +122,16 @@ def available_cores() -> int:
     """Return how many cores this process may use (a container may allow fewer than there are)."""
     affinity = getattr(os, "sched_getaffinity", None)
     return len(affinity(0)) if affinity else os.cpu_count() or 1
+
+
+def _choice(environ: Mapping[str, str], name: str, default: str, known: Sequence[str]) -> str:
+    """Return a variable that must be one of a few words."""
+    text = environ.get(name, "").strip().lower()
+    if text and text not in known:
+        raise InvalidSettings(
+            f"{name} is {text!r}; it must be one of {', '.join(known)}. Mend it or unset it."
+        )
+    return text or default
 
 
 def _reader(

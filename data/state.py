@@ -44,3 +44,8 @@ def cross_validations_dir(state: Path) -> Path:
 def jobs_dir(state: Path) -> Path:
     """Return the folder of retrain jobs: their table and a folder for each."""
     return state / "jobs"
+
+
+def monitoring_dir(state: Path) -> Path:
+    """Return the folder of the figures over time and the alerts."""
+    return state / "monitoring"

@@ -303,6 +303,12 @@ class DatasetStore:
                 for source, label, split, count in connection.execute(query)
             }
 
+    def size_bytes(self) -> int:
+        """Return how many bytes the files of all images take."""
+        query = select(func.coalesce(func.sum(_images.c.size_bytes), 0))
+        with self._engine.connect() as connection:
+            return int(connection.execute(query).scalar_one())
+
     def added_since(self, moment: str, source: str) -> int:
         """Return how many images of a source were added after a moment, ISO 8601 in UTC."""
         query = (

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from app.learning import Readiness
 from app.tabs.cards import pretty
+from app.tabs.model_html import history_charts
 from models.jobs import FETCH
 
 _WORDS: Final = {
@@ -23,10 +24,6 @@ _MODES: Final = {
     "full": "Trained by hand",
     "fetch": "Base set",
 }
-# Colours that the colour-blind can tell apart (M. Okabe, K. Ito, 2008), and dashes besides.
-_LOSS, _ACCURACY = "#d55e00", "#0072b2"
-_PLOT_WIDTH: Final = 420
-_PLOT_HEIGHT: Final = 120
 
 
 def readiness_html(readiness: Readiness) -> str:
@@ -61,16 +58,17 @@ def job_html(job: dict[str, Any] | None) -> str:
             "Upload tab, then press Retrain. You see here how far it is, and whether the new model "
             "is better.</p></section>"
         )
-    state = job["state"]
+    state, progress = job["state"], job["progress"]
     head = (
         f'<h3><span class="fc-pill fc-state-{state}">{_state(job)}</span> '
         f"{_title(job)} <small>{_MODES[job['mode']].lower()}, {escape(job['reason'])}"
         f"{_lasted(job)}</small></h3>"
     )
     message = f'<p class="fc-job-message">{escape(job["message"])}</p>' if job["message"] else ""
+    curves = history_charts(progress["epochs"], progress["max_epochs"])
     return (
         f'<section class="fc-card fc-job" data-state="{state}" data-job="{job["job_id"]}">{head}'
-        f"{message}{_progress(job)}{_plot(job['progress'])}{gate_html(job['gate'])}</section>"
+        f"{message}{_progress(job)}{curves}{gate_html(job['gate'])}</section>"
     )
 
 
@@ -238,38 +236,6 @@ def _left(job: dict[str, Any], share: float) -> str:
         return ""
     gone = (datetime.now(UTC) - datetime.fromisoformat(job["started_at"])).total_seconds()
     return f"about {max(1, round(gone * (1 - share) / share / 60))} min of training"
-
-
-def _plot(progress: dict[str, Any]) -> str:
-    """Return loss and accuracy of the epochs as an SVG picture."""
-    epochs: list[dict[str, float]] = progress["epochs"]
-    if len(epochs) < 2:
-        return ""
-    losses = [e.get("val_loss", e.get("loss", 0.0)) for e in epochs]
-    rights = [e.get("val_accuracy", e.get("accuracy", 0.0)) for e in epochs]
-    most = max(losses) or 1.0
-    last = max(progress["max_epochs"], len(epochs), 2) - 1
-    label = f"Loss {losses[-1]:.3f} and accuracy {rights[-1]:.1%} after {len(epochs)} passes"
-    return (
-        f'<figure class="fc-plot"><svg viewBox="0 0 {_PLOT_WIDTH} {_PLOT_HEIGHT}" role="img" '
-        f'aria-label="{label}"><rect width="100%" height="100%" fill="none"/>'
-        f"{_line([v / most for v in losses], last, _LOSS, '6 4')}"
-        f"{_line(rights, last, _ACCURACY, '')}</svg><figcaption>"
-        f'<span style="color:{_LOSS}">- - loss {losses[-1]:.3f}</span> '
-        f'<span style="color:{_ACCURACY}">&mdash; accuracy {rights[-1]:.1%}</span>, '
-        f"pass {len(epochs)}</figcaption></figure>"
-    )
-
-
-def _line(values: Sequence[float], last: int, colour: str, dashes: str) -> str:
-    points = " ".join(
-        f"{place / last * _PLOT_WIDTH:.1f},{(1 - value) * (_PLOT_HEIGHT - 8) + 4:.1f}"
-        for place, value in enumerate(values)
-    )
-    return (
-        f'<polyline points="{points}" fill="none" stroke="{colour}" stroke-width="2.5" '
-        f'stroke-dasharray="{dashes}"/>'
-    )
 
 
 def _lasted(job: dict[str, Any]) -> str:

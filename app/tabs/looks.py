@@ -182,10 +182,6 @@ table.fc-figures th:first-child { text-align: left; font-weight: 500; }
 .fc-checks li::before { position: absolute; left: 0; font-weight: 700; }
 .fc-check-yes::before { content: "\\2713"; color: #047857; }
 .fc-check-no::before { content: "\\2717"; color: #b91c1c; }
-.fc-plot { margin: 12px 0 0; }
-.fc-plot svg { width: 100%; max-width: 420px; height: auto; border-left: 1px solid
-  var(--border-color-primary); border-bottom: 1px solid var(--border-color-primary); }
-.fc-plot figcaption { font-size: .85rem; }
 .fc-pairs { list-style: none; padding: 0; margin: 4px 0 0; }
 .fc-pairs li { display: grid; grid-template-columns: 108px 1fr 92px; gap: 10px; align-items:
   center; padding: 3px 0; font-size: .88rem; }
@@ -194,6 +190,74 @@ table.fc-figures th:first-child { text-align: left; font-weight: 500; }
 .fc-fill.fc-now { opacity: 1; margin: 0; }
 table.fc-left td, table.fc-left thead th { text-align: left; }
 .dark .fc-warn { color: #fcd34d; }
+.fc-two { display: grid; grid-template-columns: 1fr 1fr; gap: 14px; align-items: start; }
+.fc-alerts { list-style: none; margin: 0; border-left: 5px solid #b45309; }
+.fc-alerts li + li { margin-top: 8px; }
+.fc-drift p { margin: 6px 0 0; }
+.fc-drift-alike { background: #d1fae5; color: #065f46; }
+.fc-drift-drifted { background: #fef3c7; color: #78350f; }
+.fc-drift-unknown { background: #e7e5e4; color: #44403c; }
+.fc-charts { display: grid; grid-template-columns: 1fr 1fr; gap: 18px 28px; margin-top: 12px; }
+.fc-job .fc-charts { grid-template-columns: minmax(0, 1fr); }
+.fc-chart { margin: 0; min-width: 0; }
+.fc-chart figcaption { display: flex; flex-wrap: wrap; gap: 2px 14px; font-size: .88rem;
+  align-items: center; margin-bottom: 6px; min-height: 2.6em; }
+.fc-key { display: inline-flex; align-items: center; gap: 5px; font-size: .8rem; color:
+  var(--body-text-color-subdued); white-space: nowrap; }
+.fc-key svg { width: 28px; height: 8px; }
+.fc-key i { width: 12px; height: 12px; border-radius: 3px; }
+.fc-chart line, .fc-chart polyline { stroke-width: 2.5; fill: none; vector-effect:
+  non-scaling-stroke; stroke-linecap: round; }
+.fc-chart .fc-grid { stroke: var(--border-color-primary); stroke-width: 1; }
+.fc-chart .fc-tip { fill: transparent; }
+.fc-chart .fc-tip:hover { fill: #78716c33; }
+.fc-chart-body { display: grid; grid-template-columns: auto 1fr; gap: 8px; }
+.fc-chart-y { display: flex; flex-direction: column; justify-content: space-between; text-align:
+  right; font-size: .75rem; line-height: 1; color: var(--body-text-color-subdued); min-width: 3.6em;
+  white-space: nowrap; }
+.fc-chart-area { position: relative; height: 132px; border-left: 1px solid
+  var(--border-color-primary); border-bottom: 1px solid var(--border-color-primary); }
+.fc-chart-area svg { width: 100%; height: 100%; display: block; overflow: visible; }
+.fc-chart-x { display: flex; justify-content: space-between; font-size: .75rem; margin: 4px 0 0
+  calc(3.6em + 8px); color: var(--body-text-color-subdued); }
+.fc-mark { position: absolute; top: 0; bottom: 0; border-left: 2px dotted var(--body-text-color);
+  pointer-events: none; }
+.fc-mark b { position: absolute; top: -2px; left: 4px; font-size: .72rem; font-weight: 600; }
+.fc-mark-left b { left: auto; right: 4px; }
+table.fc-confusion { border-collapse: separate !important; border-spacing: 2px; margin: 8px 0 0;
+  font-size: .82rem; font-variant-numeric: tabular-nums; width: auto; }
+table.fc-confusion th, table.fc-confusion td { border: 0 !important; padding: 0; }
+table.fc-confusion thead th { height: 104px; vertical-align: bottom; min-width: 34px; }
+table.fc-confusion thead th span { writing-mode: vertical-rl; transform: rotate(180deg);
+  font-weight: 500; padding: 2px 0; }
+table.fc-confusion tbody th { text-align: right; padding-right: 8px; font-weight: 500; white-space:
+  nowrap; }
+table.fc-confusion td { width: 42px; height: 32px; text-align: center; border-radius: 6px;
+  background: var(--background-fill-secondary); }
+.fc-cell { background: color-mix(in srgb, #d55e00 calc(var(--share) * 75%),
+  var(--background-fill-secondary)) !important; }
+.fc-cell.fc-right { background: color-mix(in srgb, #0072b2 calc(var(--share) * 45%),
+  var(--background-fill-secondary)) !important; }
+.fc-cell button { width: 100%; height: 100%; border-radius: 6px; font: inherit; color: inherit;
+  cursor: pointer; text-decoration: underline dotted; text-underline-offset: 3px; }
+.fc-cell button:hover, .fc-cell button:focus-visible { outline: 2px solid var(--body-text-color); }
+.fc-part { padding-top: 16px !important; font-weight: 650 !important; }
+.fc-reliability { max-width: 340px; margin-top: 10px; position: relative; }
+.fc-reliability .fc-chart-x { margin-left: 0; }
+.fc-reliability-y { position: absolute; top: 2px; left: 8px; font-size: .75rem; color:
+  var(--body-text-color-subdued); }
+.fc-reliability-area { position: relative; aspect-ratio: 1; border-left: 1px solid
+  var(--border-color-primary); border-bottom: 1px solid var(--border-color-primary); }
+.fc-reliability-area svg { position: absolute; inset: 0; width: 100%; height: 100%; }
+.fc-reliability-area line { stroke: var(--body-text-color-subdued); stroke-dasharray: 4 4;
+  vector-effect: non-scaling-stroke; }
+.fc-reliability-area i { position: absolute; width: var(--size); height: var(--size); border-radius:
+  50%; background: #0072b2; opacity: .85; transform: translate(-50%, 50%); }
+#alerts .html-container, #charts .html-container, #inspect .html-container { padding: 0 !important;
+  }
+#cell-photos .grid-container { grid-template-columns: repeat(auto-fill, minmax(90px, 1fr))
+  !important; }
+#cell-photos .grid-wrap { max-height: none !important; height: auto !important; }
 @media (max-width: 700px) {
   .gradio-container main { padding: 10px 14px !important; }
   .fc-masthead { padding: 4px 2px 0; }
@@ -204,6 +268,7 @@ table.fc-left td, table.fc-left thead th { text-align: left; }
   .fc-card { padding: 16px; }
   .fc-empty { padding: 24px 16px; }
   .fc-tiles { grid-template-columns: 1fr 1fr; }
+  .fc-two, .fc-charts { grid-template-columns: minmax(0, 1fr); }
   .fc-rows { max-height: none; }
   .fc-row { grid-template-columns: 52px minmax(0, 1fr) 66px; row-gap: 0; }
   .fc-row img, .fc-no-photo { grid-row: span 2; align-self: start; }

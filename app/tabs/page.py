@@ -6,7 +6,9 @@ from pathlib import Path
 import gradio as gr
 
 from app.collection import CollectionService
+from app.inspection import InspectionService
 from app.learning import LearningService
+from app.monitoring import MonitoringService
 from app.service import PredictionService
 from app.settings import Settings
 from app.tabs import predict, retrain, status, upload
@@ -25,6 +27,8 @@ def build_page(
     service: PredictionService,
     collection: CollectionService | None,
     learning: LearningService | None,
+    monitoring: MonitoringService,
+    inspection: InspectionService,
     settings: Settings,
     examples: Sequence[Path],
 ) -> gr.Blocks:
@@ -34,6 +38,8 @@ def build_page(
         service: what the tabs call to predict.
         collection: what they call to collect photos; None where that is off.
         learning: what they call to retrain and to change the model; None where that is off.
+        monitoring: knows whether all is well.
+        inspection: knows the versions.
         settings: limits of uploads.
         examples: pictures to try.
     """
@@ -49,7 +55,8 @@ def build_page(
             with gr.Tab("Retrain", id="retrain") as retrain_tab:
                 pass
             with gr.Tab("Status", id="status") as status_tab:
-                status.build_tab(service, status_tab, [predict_tab, upload_tab, retrain_tab])
+                others = [predict_tab, upload_tab, retrain_tab]
+                status.build_tab(service, monitoring, inspection, status_tab, others)
             with retrain_tab:
                 retrain.build_tab(learning, retrain_tab, [predict_tab, upload_tab, status_tab])
     page.queue(default_concurrency_limit=None, max_size=settings.max_pending)

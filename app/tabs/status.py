@@ -1,177 +1,215 @@
-"""The Status tab: what answers, since when, how much and how fast; and the API ``status``."""
+"""The Status tab: how it is, how it was, and what is known of each version; and the same as API."""
 
-from collections.abc import Sequence
-from datetime import datetime
-from html import escape
+from collections.abc import Callable
 from typing import Any, Final
 
 import gradio as gr
 from gradio.events import api
 
+from app.errors import gradio_error
+from app.inspection import InspectionService
+from app.monitoring import SPANS, MonitoringService
+from app.results import new_request_id
 from app.service import PredictionService
-from app.tabs.cards import bar
+from app.tabs.cards import pretty
+from app.tabs.model_html import (
+    classes_html,
+    confusion_html,
+    curve_html,
+    reliability_html,
+    versions_html,
+)
+from app.tabs.status_html import alerts_html, now_html, over_time_html
+from data.images import load_model_input
 
 REFRESH_S: Final = 3.0
+CHARTS_REFRESH_S: Final = 15.0
+_MOST_PHOTOS: Final = 48
+_PHOTO_PX: Final = 160
+_ALONE: Final = "no other"
+# Tells which cell was pressed; Gradio hands it to the handler.
+_CELL_JS: Final = """
+element.addEventListener('click', event => {
+  const cell = event.target.closest('[data-label]');
+  if (cell) trigger('select', {value: cell.dataset.label, index: cell.dataset.answer});
+});
+"""
+_QUIET: Final[dict[str, Any]] = {
+    "api_visibility": "private", "show_progress": "hidden", "queue": False,
+}  # fmt: skip
 
 
-def build_tab(service: PredictionService, tab: gr.Tab, others: list[gr.Tab]) -> None:
+def build_tab(
+    service: PredictionService,
+    monitoring: MonitoringService,
+    inspection: InspectionService,
+    tab: gr.Tab,
+    others: list[gr.Tab],
+) -> None:
     """Lay out the tab inside the surrounding Blocks.
 
     Args:
-        service: whose figures are shown.
-        tab: this tab; its figures are refreshed while it is the one that is open.
+        service: what is served.
+        monitoring: whether all is well.
+        inspection: what is known of the versions.
+        tab: this tab; it is refreshed while it is the one that is open.
         others: the tabs that hide it.
     """
-
-    def show() -> str:
-        return status_html(service.status())
+    _build_now(monitoring, inspection, tab, others)
+    _build_over_time(monitoring, tab, others)
+    _build_versions(service, inspection, tab)
 
     def status() -> dict[str, Any]:
-        """Return the served version and the figures since the start; as GET /api/status."""
-        return service.status()
+        """Return the served version and all figures of now; as GET /api/status."""
+        return monitoring.status()
 
     def health() -> dict[str, Any]:
         """Return whether predictions are answered; as GET /api/health."""
-        return service.health()
+        return service.check_health()
 
+    def alerts() -> list[dict[str, Any]]:
+        """Return the alerts, the newest first; as GET /api/alerts."""
+        return [alert.to_dict() for alert in monitoring.alerts()]
+
+    for function in (status, health, alerts):
+        api(function, api_name=function.__name__, queue=False)
+
+
+def _build_now(
+    monitoring: MonitoringService,
+    inspection: InspectionService,
+    tab: gr.Tab,
+    others: list[gr.Tab],
+) -> None:
+    def show() -> tuple[str, str, Any]:
+        waiting = [alert for alert in monitoring.alerts() if alert.acknowledged_at is None]
+        button = gr.Button(visible=bool(waiting) and inspection.shows_photos)
+        return alerts_html(waiting), now_html(monitoring.status()), button
+
+    def acknowledge() -> tuple[str, str, Any]:
+        for alert in monitoring.alerts():
+            if alert.acknowledged_at is None:
+                monitoring.acknowledge(alert.id)
+        return show()
+
+    alerts = gr.HTML(elem_id="alerts")
+    seen = gr.Button("I have seen it", visible=False, size="sm", elem_id="acknowledge")
     figures = gr.HTML(elem_id="figures")
-    with gr.Accordion("Model card", open=False, elem_id="model-card"):
-        card = gr.Markdown(elem_id="card-text")
-    timer = gr.Timer(REFRESH_S, active=False)
-    quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden", "queue": False}
-    timer.tick(show, None, figures, **quiet)
-    tab.select(
-        lambda: (show(), service.model_card(), gr.Timer(active=True)),
-        None,
-        [figures, card, timer],
-        **quiet,
+    shown = [alerts, figures, seen]
+    _while_open(tab, others, REFRESH_S, show, [], shown)
+    seen.click(acknowledge, None, shown, **_QUIET)
+
+
+def _build_over_time(monitoring: MonitoringService, tab: gr.Tab, others: list[gr.Tab]) -> None:
+    def draw(span: str) -> str:
+        return over_time_html(span, monitoring.over_time(span), monitoring.swaps())
+
+    with gr.Accordion("Over time", open=True, elem_id="over-time"):
+        span = gr.Radio(
+            [(f"last {name}", name) for name in SPANS], value="hour", show_label=False,
+            elem_id="span",
+        )  # fmt: skip
+        charts = gr.HTML(elem_id="charts")
+    _while_open(tab, others, CHARTS_REFRESH_S, draw, [span], [charts])
+    span.change(draw, span, charts, **_QUIET)
+
+
+def _build_versions(service: PredictionService, inspection: InspectionService, tab: gr.Tab) -> None:
+    def offer(version: str | None, other: str) -> tuple[Any, Any]:
+        names = inspection.versions()
+        served = service.health()["version"]
+        chosen = version if version in names else served
+        return (
+            gr.Dropdown(choices=names, value=chosen),
+            gr.Dropdown(choices=[_ALONE, *names], value=other if other in names else _ALONE),
+        )
+
+    def look(version: str | None, other: str, part: str | None) -> tuple[Any, ...]:
+        if not version:
+            return gr.Dropdown(choices=[]), "", "", "", "", "", "", ""
+        names = [version] if other in (_ALONE, version) else [version, other]
+        try:
+            manifests = [inspection.manifest(name) for name in names]
+            card = inspection.card(version)
+        except Exception as error:
+            raise gradio_error(error, new_request_id()) from error
+        parts = sorted(manifests[0].metrics, key=lambda name: not name.endswith("/test"))
+        part = part if part in parts else next(iter(parts), None)
+        about = versions_html(manifests)
+        if part is None:
+            return gr.Dropdown(choices=[]), about, "", "", "", "", card, ""
+        first = manifests[0]
+        return (
+            gr.Dropdown(choices=parts, value=part),
+            about,
+            confusion_html(part, first, opens=inspection.shows_photos),
+            classes_html(part, manifests),
+            reliability_html(inspection.reliability(version, part), first.metrics[part]),
+            curve_html(first),
+            card,
+            "",
+        )
+
+    def open_cell(version: str, part: str, event: gr.SelectData) -> tuple[str, Any]:
+        label, answer = str(event.value), str(event.index)
+        try:
+            found, count = inspection.photos(version, part, label, answer, _MOST_PHOTOS)
+            pictures = [
+                (load_model_input(inspection.read(image), _PHOTO_PX), f"{confidence:.0%}")
+                for image, confidence in found
+            ]
+        except Exception as error:
+            raise gradio_error(error, new_request_id()) from error
+        words = f"**{pretty(label)}, answered as {pretty(answer).lower()}**: {count:,} photos"
+        if len(found) < count:
+            missing = "are shown" if found else "is in this store"
+            words += f", of which {len(found) or 'none'} {missing}."
+        if not found:
+            words += " Fetch the base set on the Retrain tab to see them."
+        return words, gr.Gallery(pictures, visible=bool(pictures))
+
+    def clear() -> Any:
+        return gr.Gallery(visible=False)
+
+    with gr.Accordion("Look into a version", open=False, elem_id="inspect") as box:
+        with gr.Row():
+            version = gr.Dropdown([], label="Version", elem_id="inspect-version")
+            other = gr.Dropdown([_ALONE], value=_ALONE, label="Beside", elem_id="inspect-other")
+            part = gr.Dropdown([], label="Test set", elem_id="inspect-part")
+        about = gr.HTML(elem_id="inspect-about")
+        confusion = gr.HTML(elem_id="confusion", js_on_load=_CELL_JS)
+        words = gr.Markdown(elem_id="cell-words")
+        gallery = gr.Gallery(
+            columns=8, height="auto", object_fit="cover", allow_preview=False, show_label=False,
+            buttons=[], visible=False, elem_id="cell-photos",
+        )  # fmt: skip
+        classes = gr.HTML(elem_id="inspect-classes")
+        reliability = gr.HTML(elem_id="reliability")
+        curve = gr.HTML(elem_id="curve")
+        with gr.Accordion("Model card", open=False, elem_id="model-card"):
+            card = gr.Markdown(elem_id="card-text")
+    chosen = [version, other, part]
+    looked = [part, about, confusion, classes, reliability, curve, card, words]
+    box.expand(offer, [version, other], [version, other], **_QUIET).then(
+        look, chosen, looked, **_QUIET
     )
+    for choice in chosen:
+        choice.input(look, chosen, looked, **_QUIET).then(clear, None, gallery, **_QUIET)
+    confusion.select(open_cell, [version, part], [words, gallery], **_QUIET)
+
+
+def _while_open(
+    tab: gr.Tab,
+    others: list[gr.Tab],
+    every_s: float,
+    show: Callable[..., Any],
+    inputs: list[Any],
+    outputs: list[Any],
+) -> None:
+    """Call a function when the tab is opened, and again and again while it is."""
+    timer = gr.Timer(every_s, active=False)
+    timer.tick(show, inputs, outputs, **_QUIET)
+    tab.select(show, inputs, outputs, **_QUIET)
+    tab.select(lambda: gr.Timer(active=True), None, timer, **_QUIET)
     for other in others:
-        other.select(lambda: gr.Timer(active=False), None, timer, **quiet)
-    api(status, api_name="status", queue=False)
-    api(health, api_name="health", queue=False)
-
-
-def status_html(status: dict[str, Any]) -> str:
-    """Return the figures of ``PredictionService.status`` as HTML."""
-    return "".join(
-        (_now(status), _latency(status["latency_ms"]), _labels(status), _model(status["model"]))
-    )
-
-
-def _now(status: dict[str, Any]) -> str:
-    model = status["model"]
-    problem = status["problem"]
-    notice = f'<p class="fc-notice" role="alert">{escape(problem)}</p>' if problem else ""
-    tiles = (
-        (
-            "Version",
-            model["version"] if model else "none",
-            f"since {_when(model['since'])}" if model else "nothing can be predicted",
-        ),
-        ("Uptime", _duration(status["uptime_s"]), f"since {_when(status['started_at'])}"),
-        ("Predictions", f"{status['predictions']['total']:,}", f"{status['pending']} under way"),
-        ("Refused", f"{status['refusals']['total']:,}", _kinds(status["refusals"]["by_type"])),
-        ("Errors", f"{status['errors']:,}", "of the server's own"),
-        ("Memory", f"{status['memory_bytes'] / 1e6:,.0f} MB", "of this process"),
-    )
-    return notice + '<div class="fc-tiles">' + "".join(_tile(*tile) for tile in tiles) + "</div>"
-
-
-def _tile(title: str, value: str, note: str) -> str:
-    return (
-        f'<div class="fc-tile"><span>{escape(title)}</span><b>{escape(value)}</b>'
-        f"<small>{escape(note)}</small></div>"
-    )
-
-
-def _latency(latency_ms: dict[str, Any]) -> str:
-    count = latency_ms["total"]["count"]
-    head = "<tr><th>stage</th><th>last</th><th>p50</th><th>p95</th><th>p99</th></tr>"
-    rows = "".join(
-        f"<tr><th>{stage}</th>"
-        + "".join(f"<td>{_ms(values[key])}</td>" for key in ("last", "p50", "p95", "p99"))
-        + "</tr>"
-        for stage, values in latency_ms.items()
-    )
-    note = f"last {count:,} predictions" if count else "no predictions yet"
-    return f'<section class="fc-card"><h3>Latency, ms <small>{note}</small></h3>' + _table(
-        head, rows
-    )
-
-
-def _labels(status: dict[str, Any]) -> str:
-    counts: dict[str, int] = status["predictions"]["by_label"]
-    known = list(status["model"]["labels"]) if status["model"] else []
-    labels = [*known, *(label for label in counts if label not in known)]
-    most = max(counts.values(), default=0) or 1
-    rows = "".join(
-        f"<li>{bar(label, counts.get(label, 0) / most, f'{counts.get(label, 0):,}')}</li>"
-        for label in labels
-    )
-    return (
-        '<section class="fc-card"><h3>Answers by class <small>since the start</small></h3>'
-        f'<ol class="fc-bars">{rows}</ol></section>'
-    )
-
-
-def _model(model: dict[str, Any] | None) -> str:
-    if model is None:
-        return ""
-    head = (
-        "<tr><th>judged on</th><th>photos</th><th>right</th><th>95 % interval</th>"
-        "<th>macro F1</th><th>others refused</th></tr>"
-    )
-    rows = "".join(
-        # A narrow phone may break the name after its slash.
-        f"<tr><th>{escape(name).replace('/', '/<wbr>')}</th><td>{m['images']:,}</td>"
-        f"<td>{m['accuracy']:.1%}</td><td>{_interval(m['intervals'].get('accuracy'))}</td>"
-        f"<td>{m['macro_f1']:.3f}</td><td>{_refused(m['others'])}</td></tr>"
-        for name, m in sorted(model["metrics"].items())
-    )
-    rows = rows or '<tr><td colspan="6">This version carries no test results.</td></tr>'
-    facts = (
-        f"network {model['network']}, {model['parameters']:,} parameters, "
-        f"{model['size_bytes'] / 1e6:.1f} MB, input {model['input_side_px']} x "
-        f"{model['input_side_px']} px, trained {_when(model['created_at'])}"
-    )
-    return (
-        f'<section class="fc-card"><h3>Model {escape(model["version"])}</h3>'
-        f'<p class="fc-hint">{escape(facts)}</p>' + _table(head, rows)
-    )
-
-
-def _interval(interval: Sequence[float] | None) -> str:
-    return f"{interval[0]:.1%} to {interval[1]:.1%}" if interval else "-"
-
-
-def _refused(others: dict[str, Any] | None) -> str:
-    return f"{others['refused']:.1%} of {others['images']:,}" if others else "-"
-
-
-def _table(head: str, rows: str) -> str:
-    return (
-        f'<div class="fc-scroll"><table class="fc-figures"><thead>{head}</thead>'
-        f"<tbody>{rows}</tbody></table></div></section>"
-    )
-
-
-def _when(iso: str) -> str:
-    return datetime.fromisoformat(iso).strftime("%d %b %Y, %H:%M UTC")
-
-
-def _duration(seconds: float) -> str:
-    minutes, hours, days = int(seconds // 60), int(seconds // 3600), int(seconds // 86400)
-    if days:
-        return f"{days} d {hours % 24} h"
-    if hours:
-        return f"{hours} h {minutes % 60} min"
-    return f"{minutes} min {int(seconds % 60)} s" if minutes else f"{int(seconds)} s"
-
-
-def _kinds(by_type: dict[str, int]) -> str:
-    return ", ".join(f"{count} {kind}" for kind, count in by_type.items()) or "none so far"
-
-
-def _ms(value: float | None) -> str:
-    return "-" if value is None else f"{value:.2f}"
+        other.select(lambda: gr.Timer(active=False), None, timer, **_QUIET)

@@ -63,7 +63,7 @@ def test_photo_in_a_form_gets_its_name(client: TestClient, label: str) -> None:
     assert body["label"] == label == body["probabilities"][0]["label"]
     assert (len(body["probabilities"]), body["version"]) == (8, "v0001")
     assert sum(p["probability"] for p in body["probabilities"]) == pytest.approx(1, abs=1e-6)
-    assert set(body["timing_ms"]) == {"decode", "inference", "total"}
+    assert set(body["timing_ms"]) == {"wait", "decode", "inference", "total"}
     assert body["request_id"] == response.headers["x-request-id"]
 
 

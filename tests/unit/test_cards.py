@@ -11,7 +11,7 @@ EVIL = '<script>alert("x")</script>'
 
 def answer(name: str | None = None, probability: float = 0.9731) -> Prediction:
     pairs = (("red_onion", probability), ("apple", 1 - probability))
-    return Prediction("red_onion", pairs, "v0007", Timing(1.25, 0.5, 2.0), "id", name)
+    return Prediction("red_onion", pairs, "v0007", Timing(0.25, 1.25, 0.5, 2.0), "id", name)
 
 
 def refusal(name: str, message: str = "It is damaged.") -> Refusal:
@@ -37,7 +37,7 @@ def test_sure_and_unsure_answers_look_different() -> None:
 def test_none_of_these_is_said_with_the_nearest_guess() -> None:
     pairs = (("none_of_these", 0.58), ("red_onion", 0.4), ("apple", 0.02))
     refused = Prediction(
-        "none_of_these", pairs, "v0007", Timing(1, 1, 2), "id", "a.jpg", nearest="red_onion"
+        "none_of_these", pairs, "v0007", Timing(0, 1, 1, 2), "id", "a.jpg", nearest="red_onion"
     )
 
     html = prediction_card(refused, "")
@@ -51,7 +51,7 @@ def test_none_of_these_is_said_with_the_nearest_guess() -> None:
 
 def test_a_name_less_probable_than_none_of_these_says_so() -> None:
     pairs = (("red_onion", 0.3), ("none_of_these", 0.6), ("apple", 0.1))
-    doubted = Prediction("red_onion", pairs, "v0007", Timing(1, 1, 2), "id")
+    doubted = Prediction("red_onion", pairs, "v0007", Timing(0, 1, 1, 2), "id")
 
     assert confidence(doubted) == ("fc-sure-low", "Perhaps none of these")
 

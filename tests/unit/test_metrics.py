@@ -15,7 +15,7 @@ class FakeNow:
 
 
 def prediction(label: str = "apple", total: float = 1.0) -> Prediction:
-    return Prediction(label, ((label, 1.0),), "v0001", Timing(0.5, 0.25, total), "id")
+    return Prediction(label, ((label, 1.0),), "v0001", Timing(0.25, 0.5, 0.25, total), "id")
 
 
 def test_snapshot_counts_answers_refusals_and_errors_since_the_start() -> None:

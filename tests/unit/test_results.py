@@ -27,7 +27,7 @@ def test_rank_breaks_ties_in_the_order_of_the_labels() -> None:
 
 
 def test_answer_as_documented() -> None:
-    answer = Prediction("b", (("b", 0.75), ("a", 0.25)), "v0002", Timing(1.0, 2.0, 3.5), "id")
+    answer = Prediction("b", (("b", 0.75), ("a", 0.25)), "v0002", Timing(0.5, 1.0, 2.0, 3.5), "id")
 
     assert answer.to_dict() == {
         "label": "b",
@@ -38,15 +38,15 @@ def test_answer_as_documented() -> None:
             {"label": "a", "probability": 0.25},
         ],
         "version": "v0002",
-        "timing_ms": {"decode": 1.0, "inference": 2.0, "total": 3.5},
+        "timing_ms": {"wait": 0.5, "decode": 1.0, "inference": 2.0, "total": 3.5},
         "request_id": "id",
     }
 
 
 def test_heat_map_is_in_the_answer_only_where_it_was_asked_for() -> None:
-    plain = Prediction("b", (("b", 1.0),), "v0002", Timing(1.0, 2.0, 3.5), "id")
+    plain = Prediction("b", (("b", 1.0),), "v0002", Timing(0.5, 1.0, 2.0, 3.5), "id")
     explained = Prediction(
-        "b", (("b", 1.0),), "v0002", Timing(1.0, 2.0, 3.5), "id", heat_map=((0.0, 1.0),)
+        "b", (("b", 1.0),), "v0002", Timing(0.5, 1.0, 2.0, 3.5), "id", heat_map=((0.0, 1.0),)
     )
 
     assert "heat_map" not in plain.to_dict()

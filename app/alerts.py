@@ -1,0 +1,167 @@
+"""What somebody should look at: kept until it is acknowledged, and posted to a webhook."""
+
+import logging
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Final
+
+import httpx
+from sqlalchemy import Column, Integer, MetaData, String, Table, insert, select, update
+
+from app.errors import AlertNotFound
+from data.database import open_database
+
+_log = logging.getLogger(__name__)
+
+# After an alert was acknowledged the same trouble may go on; it is told again, but not at once.
+_AGAIN_AFTER: Final = timedelta(days=1)
+_MAX_POSTS: Final = 5
+_POST_TIMEOUT_S: Final = 10.0
+
+_metadata = MetaData()
+_alerts = Table(
+    "alerts",
+    _metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("kind", String(20), nullable=False),
+    Column("subject", String(40), nullable=False),
+    Column("message", String(1000), nullable=False),
+    Column("raised_at", String(32), nullable=False),  # ISO 8601, UTC
+    Column("acknowledged_at", String(32)),
+    Column("posts", Integer, nullable=False),  # tries; beyond the limit once it was taken
+    sqlite_autoincrement=True,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """One thing to look at.
+
+    Attributes:
+        id: counted from 1.
+        kind: ``retrain_failed``, ``drift``, ``errors`` or ``disk``.
+        subject: what it is about, such as a job; the same trouble has the same.
+        message: what is wrong and what to do.
+        raised_at, acknowledged_at: ISO 8601, UTC; None until then.
+    """
+
+    id: int
+    kind: str
+    subject: str
+    message: str
+    raised_at: str
+    acknowledged_at: str | None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the alert as the REST routes give it."""
+        return asdict(self)
+
+
+class AlertLog:
+    """The alerts in a database file.
+
+    Args:
+        path: of the file; made at once.
+        webhook: address that new alerts are posted to; empty for none.
+        now: aware UTC time.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        webhook: str = "",
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._engine = open_database(path, _metadata)
+        self._webhook = webhook
+        self._now = now
+
+    def report(self, kind: str, subject: str, message: str, *, once: bool = False) -> None:
+        """Raise an alert, unless the same is open or was acknowledged within a day.
+
+        Args:
+            kind, subject, message: as of ``Alert``.
+            once: never raise the same again.
+        """
+        same = (_alerts.c.kind == kind, _alerts.c.subject == subject)
+        latest = select(_alerts).where(*same).order_by(_alerts.c.id.desc()).limit(1)
+        now = self._now()
+        with self._engine.begin() as connection:
+            row = connection.execute(latest).first()
+            if row and (
+                once
+                or row.acknowledged_at is None
+                or now - datetime.fromisoformat(row.acknowledged_at) < _AGAIN_AFTER
+            ):
+                return
+            values = {
+                "kind": kind,
+                "subject": subject[:40],
+                "message": message[:1000],
+                "raised_at": now.isoformat(timespec="seconds"),
+                "posts": 0,
+            }
+            connection.execute(insert(_alerts).values(values))
+        _log.warning("alert: %s", message)
+
+    def latest(self, limit: int = 100) -> list[Alert]:
+        """Return the alerts, the newest first, also those that were acknowledged."""
+        columns = [_alerts.c[name] for name in Alert.__slots__]
+        query = select(*columns).order_by(_alerts.c.id.desc()).limit(limit)
+        with self._engine.connect() as connection:
+            return [Alert(**row) for row in connection.execute(query).mappings()]
+
+    def open(self) -> list[Alert]:
+        """Return those that nobody acknowledged, the newest first."""
+        return [alert for alert in self.latest() if alert.acknowledged_at is None]
+
+    def acknowledge(self, alert_id: int) -> Alert:
+        """Say that an alert was seen, and return it.
+
+        Raises:
+            AlertNotFound: there is none of that number.
+        """
+        seen_at = self._now().isoformat(timespec="seconds")
+        mine = _alerts.c.id == alert_id
+        with self._engine.begin() as connection:
+            connection.execute(
+                update(_alerts)
+                .where(mine, _alerts.c.acknowledged_at.is_(None))
+                .values(acknowledged_at=seen_at)
+            )
+            columns = [_alerts.c[name] for name in Alert.__slots__]
+            row = connection.execute(select(*columns).where(mine)).mappings().first()
+        if row is None:
+            raise AlertNotFound(alert_id)
+        return Alert(**row)
+
+    def post(self) -> None:
+        """Post what was not posted yet to the webhook; what fails is tried again next time.
+
+        The body has the message under ``text`` and ``content`` too, where Slack, Mattermost and
+        Discord look for it.
+        """
+        if not self._webhook:
+            return
+        query = select(_alerts).where(_alerts.c.posts < _MAX_POSTS).order_by(_alerts.c.id)
+        with self._engine.connect() as connection:
+            rows = connection.execute(query).mappings().all()
+        for row in rows:
+            body = {key: row[key] for key in ("id", "kind", "subject", "message", "raised_at")}
+            body |= {"text": row["message"], "content": row["message"]}
+            posts = row["posts"] + 1
+            try:
+                httpx.post(self._webhook, json=body, timeout=_POST_TIMEOUT_S).raise_for_status()
+                posts = _MAX_POSTS
+            except httpx.HTTPError as error:
+                _log.warning("alert %d could not be posted: %s", row["id"], error)
+            mine = update(_alerts).where(_alerts.c.id == row["id"]).values(posts=posts)
+            with self._engine.begin() as connection:
+                connection.execute(mine)
+
+    def close(self) -> None:
+        """Close the database."""
+        self._engine.dispose()

@@ -1,0 +1,277 @@
+"""Whether all is well: the figures now and over time, drift, alerts, and what machines read.
+
+Counting is the metrics' work. Here a thread takes what was counted every few seconds and keeps it,
+so that a crash loses no more than that and no prediction waits for the disk.
+"""
+
+import logging
+import shutil
+import threading
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Final
+
+from app.alerts import Alert, AlertLog
+from app.drift import Drift, Reference, assess, references
+from app.figures import Figures, total
+from app.history import HOUR_S, MINUTE_S, History
+from app.job_table import JobState
+from app.learning import LearningService
+from app.service import PredictionService
+from data.state import monitoring_dir
+from data.store import DatasetStore
+from models.errors import ModelError
+from models.examination import EXAMINATION_NAME, read_examination
+from models.registry import ModelRegistry
+
+_log = logging.getLogger(__name__)
+
+KEEP_EVERY_S: Final = 5.0
+CHECK_EVERY_S: Final = 30.0
+_DISK_EVERY_S: Final = 60.0
+_DRIFT_WINDOW: Final = timedelta(days=1)
+_ERRORS_WINDOW: Final = timedelta(minutes=10)
+_ERRORS_SHARE: Final = 0.05
+_ERRORS_FEWEST: Final = 20  # requests: of fewer, one error is no rate
+_DISK_FREE_SHARE: Final = 0.05
+_DISK_FREE_BYTES: Final = 1_000_000_000
+SPANS: Final = {
+    "hour": (timedelta(hours=1), timedelta(minutes=1)),
+    "day": (timedelta(days=1), timedelta(minutes=30)),
+    "month": (timedelta(days=30), timedelta(hours=12)),
+}
+
+
+class MonitoringService:
+    """Watches the service and remembers.
+
+    Args:
+        service: what is watched.
+        registry: knows what the served version was tested on.
+        state_dir: everything the program writes.
+        store: the photos; None where collecting is off.
+        learning: the jobs; None where retraining is off.
+        webhook: address that alerts are posted to; empty for none.
+        now: aware UTC time.
+        clock: seconds, monotonic.
+    """
+
+    def __init__(
+        self,
+        service: PredictionService,
+        registry: ModelRegistry,
+        state_dir: Path,
+        store: DatasetStore | None = None,
+        learning: LearningService | None = None,
+        *,
+        webhook: str = "",
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._service = service
+        self._registry = registry
+        self._state_dir = state_dir
+        self._store = store
+        self._learning = learning
+        self._now = now
+        self._clock = clock
+        folder = monitoring_dir(state_dir)
+        self._history = History(folder / "figures.db", now)
+        self._alerts = AlertLog(folder / "alerts.db", webhook, now)
+        self._disk: tuple[float, dict[str, int]] | None = None
+        self._drift: tuple[float, Drift] | None = None
+        self._keeping = threading.Lock()
+        self._closing = threading.Event()
+        self._thread = threading.Thread(target=self._loop, name="monitoring", daemon=True)
+
+    def start(self) -> None:
+        """Keep the figures and look for trouble, in a thread."""
+        self._thread.start()
+
+    def status(self) -> dict[str, Any]:
+        """Return every figure of now, ready for JSON."""
+        status = self._service.status()
+        with self._keeping:  # else what is being kept would be counted twice, or not at all
+            new = self._service.metrics.new()
+            ever = self._history.ever().add(new)
+            midnight = self._now().replace(hour=0, minute=0, second=0, microsecond=0)
+            today = total(f for _, f in self._history.since(midnight, HOUR_S)).add(new)
+        status["predictions"] |= {"today": today.predictions, "ever": ever.predictions}
+        return status | {
+            "disk": self.disk(),
+            "jobs": self._jobs(),
+            "drift": self.drift().to_dict(),
+            "alerts": [alert.to_dict() for alert in self._alerts.open()],
+        }
+
+    def over_time(self, span: str) -> list[tuple[datetime, Figures]]:
+        """Return the figures of the last hour, day or month, in steps of equal length.
+
+        Args:
+            span: one of ``SPANS``.
+
+        Returns:
+            The start of each step and its figures, the oldest first; the last step is now's.
+        """
+        length, step = SPANS[span]
+        step_s = step.total_seconds()
+        last = self._now().timestamp() // step_s
+        first = last - length / step + 1
+        steps = {first + place: Figures() for place in range(int(length / step))}
+        with self._keeping:
+            begun = datetime.fromtimestamp(first * step_s, UTC)
+            kept = self._history.since(begun, MINUTE_S if step_s < HOUR_S else HOUR_S)
+            steps[last].add(self._service.metrics.new())
+        for moment, figures in kept:
+            place = moment.timestamp() // step_s
+            if place in steps:
+                steps[place].add(figures)
+        return [(datetime.fromtimestamp(p * step_s, UTC), f) for p, f in steps.items()]
+
+    def swaps(self) -> list[tuple[datetime, str]]:
+        """Return when the served version changed, and to which."""
+        return [(datetime.fromisoformat(a.at), a.version) for a in self._registry.activations()]
+
+    def drift(self) -> Drift:
+        """Return whether what was sent is like what the served version was tested on.
+
+        Of the last day, but only since the version answers. Computed twice a minute at most.
+        """
+        if self._drift is None or self._clock() - self._drift[0] > CHECK_EVERY_S:
+            self._drift = (self._clock(), self._assess())
+        return self._drift[1]
+
+    def disk(self) -> dict[str, int]:
+        """Return the bytes of the photos and versions, and those that are free; not looked up anew
+        more than once a minute.
+        """
+        if self._disk is None or self._clock() - self._disk[0] > _DISK_EVERY_S:
+            usage = shutil.disk_usage(self._state_dir)
+            used = {
+                "photos_bytes": self._store.size_bytes() if self._store else 0,
+                "versions_bytes": _folder_bytes(self._state_dir / "models"),
+                "free_bytes": usage.free,
+                "total_bytes": usage.total,
+            }
+            self._disk = (self._clock(), used)
+        return self._disk[1]
+
+    def alerts(self) -> list[Alert]:
+        """Return the alerts, the newest first, also those that were acknowledged."""
+        return self._alerts.latest()
+
+    def acknowledge(self, alert_id: int) -> Alert:
+        """Say that an alert was seen, and return it.
+
+        Raises:
+            AlertNotFound: there is none of that number.
+        """
+        return self._alerts.acknowledge(alert_id)
+
+    def keep(self) -> None:
+        """Keep what was counted since the last time."""
+        with self._keeping:
+            since, figures = self._service.metrics.take()
+            if figures.requests:
+                self._history.add(since, figures)
+
+    def check(self) -> None:
+        """Look for trouble, and raise alerts."""
+        self._check_jobs()
+        self._check_errors()
+        self._check_disk()
+        drift = self.drift()
+        if drift.state == "drifted":
+            self._alerts.report("drift", self._service.served.manifest.version, drift.sentence)
+        self._alerts.post()
+
+    def close(self) -> None:
+        """Keep what is left, and end."""
+        self._closing.set()
+        if self._thread.is_alive():
+            self._thread.join()
+        self.keep()
+        self._history.close()
+        self._alerts.close()
+
+    def _loop(self) -> None:
+        checked_at = self._clock()
+        while not self._closing.wait(KEEP_EVERY_S):
+            # The next round may go well: a full disk is emptied, a busy database is free again.
+            try:
+                self.keep()
+                if self._clock() - checked_at >= CHECK_EVERY_S:
+                    checked_at = self._clock()
+                    self.check()
+            except Exception:
+                _log.exception("the figures could not be kept or checked")
+
+    def _since(self, moment: datetime) -> Figures:
+        return total(figures for _, figures in self._history.since(moment, MINUTE_S))
+
+    def _assess(self) -> Drift:
+        if not self._service.health()["ready"]:
+            return Drift("unknown", "No model is loaded.")
+        served = self._service.served
+        with self._keeping:
+            live = self._since(max(served.since, self._now() - _DRIFT_WINDOW))
+            live.add(self._service.metrics.new())
+        return assess(live, self._references(served.manifest.version))
+
+    def _references(self, version: str) -> list[Reference]:
+        try:
+            path = self._registry.get(version).folder / EXAMINATION_NAME
+            return _read_references(path) if path.exists() else []
+        except ModelError as error:
+            _log.error("drift cannot be told: %s", error)
+            return []
+
+    def _jobs(self) -> dict[str, Any]:
+        """Return what runs, what waits and what starts next by itself."""
+        if self._learning is None:
+            return {"running": None, "queued": 0, "next_start": None, "after_images": 0}
+        jobs = self._learning.jobs()
+        schedule = self._learning.describe_schedule()
+        return {
+            "running": next((j["job_id"] for j in jobs if j["state"] == JobState.RUNNING), None),
+            "queued": sum(job["state"] == JobState.QUEUED for job in jobs),
+            "next_start": schedule["next_start"],
+            "after_images": schedule["after_images"],
+        }
+
+    def _check_jobs(self) -> None:
+        for job in self._learning.jobs(10) if self._learning else []:
+            if job["state"] == JobState.FAILED:
+                message = f"Retraining {job['job_id']} failed: {job['message']}"
+                self._alerts.report("retrain_failed", str(job["job_id"]), message, once=True)
+
+    def _check_errors(self) -> None:
+        recent = self._since(self._now() - _ERRORS_WINDOW)
+        if recent.requests >= _ERRORS_FEWEST and recent.errors > _ERRORS_SHARE * recent.requests:
+            self._alerts.report(
+                "errors", "server",
+                f"{recent.errors} of the last {recent.requests} predictions failed by the server's "
+                "own fault. The log says why.",
+            )  # fmt: skip
+
+    def _check_disk(self) -> None:
+        disk = self.disk()
+        free, size = disk["free_bytes"], disk["total_bytes"]
+        if free < _DISK_FREE_BYTES or free < _DISK_FREE_SHARE * size:
+            self._alerts.report(
+                "disk", "state",
+                f"The disk is nearly full: {free / 1e9:.1f} of {size / 1e9:.1f} GB are free. "
+                "Remove versions or photos that are not needed, or give it more room.",
+            )  # fmt: skip
+
+
+@lru_cache(maxsize=4)
+def _read_references(path: Path) -> list[Reference]:
+    return references(read_examination(path))
+
+
+def _folder_bytes(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
