@@ -79,7 +79,7 @@ class _Figures(Collector):
             "fruit_errors", "Predictions that failed by the server's fault.", value=figures.errors
         )
         yield CounterMetricFamily(
-            "fruit_confidence_sum", "Sum of the answers' probabilities.", value=figures.confidence
+            "fruit_confidence", "Sum of the answers' probabilities.", value=figures.confidence
         )
         requests = CounterMetricFamily(
             "fruit_http_requests", "Answers of the REST routes.",

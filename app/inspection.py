@@ -43,9 +43,20 @@ class InspectionService:
         self._store = store
 
     @property
-    def shows_photos(self) -> bool:
-        """Whether the photos behind the figures may be shown."""
+    def is_operator(self) -> bool:
+        """Whether who looks may see the photos behind the figures."""
         return self._store is not None
+
+    def shows_photos(self, version: str, part: str) -> bool:
+        """Return whether the photos of a test set may be shown and are known one by one.
+
+        Raises:
+            VersionNotFound: there is no such version.
+        """
+        examination = self._examination(version) if self.is_operator else None
+        return examination is not None and any(
+            f"{image.source}/{image.split}" == part for image in examination.images
+        )
 
     def versions(self) -> list[str]:
         """Return the names of the versions, the newest first."""

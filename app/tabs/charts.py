@@ -167,7 +167,9 @@ def _line(series: Series, steps: int, top: float) -> str:
             parts[-1].append(f"{(step + 0.5) * width:.1f},{y:.2f}")
     style = f'stroke="{series.colour}" stroke-dasharray="{series.dashes}"'
     return "".join(
-        f'<polyline points="{" ".join(part if len(part) > 1 else part * 2)}" {style}/>'
+        f'<polyline points="{" ".join(part)}" {style}/>'
+        if len(part) > 1
+        else f'<polyline class="fc-dot" points="{part[0]} {part[0]}" stroke="{series.colour}"/>'
         for part in parts
         if part
     )

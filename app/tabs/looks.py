@@ -115,7 +115,7 @@ a.fc-download:hover { background: #065f46; }
 .fc-row-why { grid-column: 2 / -1; margin-top: -10px; color: #b91c1c; font-size: .88rem;
   overflow-wrap: anywhere; }
 .dark .fc-row-why { color: #fca5a5; }
-.fc-tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(150px, 1fr)); gap: 12px;
+.fc-tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(190px, 1fr)); gap: 12px;
   margin-bottom: 14px; }
 .fc-tile { background: var(--block-background-fill); border: 1px solid
   var(--border-color-primary); border-radius: 14px; padding: 14px 16px; display: flex;
@@ -208,6 +208,7 @@ table.fc-left td, table.fc-left thead th { text-align: left; }
 .fc-key i { width: 12px; height: 12px; border-radius: 3px; }
 .fc-chart line, .fc-chart polyline { stroke-width: 2.5; fill: none; vector-effect:
   non-scaling-stroke; stroke-linecap: round; }
+.fc-chart polyline.fc-dot { stroke-width: 6; stroke-dasharray: none; }
 .fc-chart .fc-grid { stroke: var(--border-color-primary); stroke-width: 1; }
 .fc-chart .fc-tip { fill: transparent; }
 .fc-chart .fc-tip:hover { fill: #78716c33; }
@@ -226,10 +227,14 @@ table.fc-left td, table.fc-left thead th { text-align: left; }
 .fc-mark-left b { left: auto; right: 4px; }
 table.fc-confusion { border-collapse: separate !important; border-spacing: 2px; margin: 8px 0 0;
   font-size: .82rem; font-variant-numeric: tabular-nums; width: auto; }
-table.fc-confusion th, table.fc-confusion td { border: 0 !important; padding: 0; }
+table.fc-confusion, table.fc-confusion tr, table.fc-confusion th, table.fc-confusion td {
+  border: 0 !important; }
+table.fc-confusion th, table.fc-confusion td { padding: 0; }
 table.fc-confusion thead th { height: 104px; vertical-align: bottom; min-width: 34px; }
 table.fc-confusion thead th span { writing-mode: vertical-rl; transform: rotate(180deg);
   font-weight: 500; padding: 2px 0; }
+table.fc-confusion th:first-child { position: sticky; left: 0; background:
+  var(--block-background-fill); }
 table.fc-confusion tbody th { text-align: right; padding-right: 8px; font-weight: 500; white-space:
   nowrap; }
 table.fc-confusion td { width: 42px; height: 32px; text-align: center; border-radius: 6px;
@@ -239,7 +244,8 @@ table.fc-confusion td { width: 42px; height: 32px; text-align: center; border-ra
 .fc-cell.fc-right { background: color-mix(in srgb, #0072b2 calc(var(--share) * 45%),
   var(--background-fill-secondary)) !important; }
 .fc-cell button { width: 100%; height: 100%; border-radius: 6px; font: inherit; color: inherit;
-  cursor: pointer; text-decoration: underline dotted; text-underline-offset: 3px; }
+  cursor: pointer; text-decoration: underline dotted; text-underline-offset: 3px; background:
+  transparent !important; box-shadow: none !important; padding: 0; }
 .fc-cell button:hover, .fc-cell button:focus-visible { outline: 2px solid var(--body-text-color); }
 .fc-part { padding-top: 16px !important; font-weight: 650 !important; }
 .fc-reliability { max-width: 340px; margin-top: 10px; position: relative; }

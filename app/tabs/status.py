@@ -24,7 +24,7 @@ from data.images import load_model_input
 
 REFRESH_S: Final = 3.0
 CHARTS_REFRESH_S: Final = 15.0
-_MOST_PHOTOS: Final = 48
+_MOST_PHOTOS: Final = 24
 _PHOTO_PX: Final = 160
 _ALONE: Final = "no other"
 # Tells which cell was pressed; Gradio hands it to the handler.
@@ -55,7 +55,7 @@ def build_tab(
         tab: this tab; it is refreshed while it is the one that is open.
         others: the tabs that hide it.
     """
-    _build_now(monitoring, inspection, tab, others)
+    _build_now(monitoring, tab, others, is_operator=inspection.is_operator)
     _build_over_time(monitoring, tab, others)
     _build_versions(service, inspection, tab)
 
@@ -76,14 +76,11 @@ def build_tab(
 
 
 def _build_now(
-    monitoring: MonitoringService,
-    inspection: InspectionService,
-    tab: gr.Tab,
-    others: list[gr.Tab],
+    monitoring: MonitoringService, tab: gr.Tab, others: list[gr.Tab], *, is_operator: bool
 ) -> None:
     def show() -> tuple[str, str, Any]:
         waiting = [alert for alert in monitoring.alerts() if alert.acknowledged_at is None]
-        button = gr.Button(visible=bool(waiting) and inspection.shows_photos)
+        button = gr.Button(visible=bool(waiting) and is_operator)
         return alerts_html(waiting), now_html(monitoring.status()), button
 
     def acknowledge() -> tuple[str, str, Any]:
@@ -142,7 +139,7 @@ def _build_versions(service: PredictionService, inspection: InspectionService, t
         return (
             gr.Dropdown(choices=parts, value=part),
             about,
-            confusion_html(part, first, opens=inspection.shows_photos),
+            confusion_html(part, first, opens=inspection.shows_photos(version, part)),
             classes_html(part, manifests),
             reliability_html(inspection.reliability(version, part), first.metrics[part]),
             curve_html(first),
