@@ -99,7 +99,8 @@ def publish(
     scores = EvaluationMetrics(
         images=4000, accuracy=0.991, macro_precision=0.99, macro_recall=0.99, macro_f1=0.99,
         weighted_precision=0.99, weighted_recall=0.99, weighted_f1=0.99, mean_confidence=0.98,
-        per_class={}, confusion=[],
+        per_class={},
+        confusion=[[500 * (row == column) for column in labels] for row in labels],
     )  # fmt: skip
     shop = scores.model_copy(update={"images": 300, "accuracy": 0.52, "macro_f1": 0.41})
 

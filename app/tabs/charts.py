@@ -128,7 +128,8 @@ def share_chart(title: str, axis: Axis, layers: Sequence[Series]) -> str:
                     f'<rect x="{step * width:.2f}" y="{_HEIGHT - below:.2f}" '
                     f'width="{width * 0.9:.2f}" height="{height:.2f}" fill="{layer.colour}"/>'
                 )
-    tips = _tips(axis, layers, lambda count: f"{count:,.0f}")
+    some = [Series(s.name, [v or None for v in s.values], s.colour) for s in layers]
+    tips = _tips(axis, some, lambda count: f"{count:,.0f}")
     legend = "".join(
         f'<span class="fc-key"><i style="background:{layer.colour}"></i>{escape(layer.name)}</span>'
         for layer in layers
@@ -179,7 +180,7 @@ def _tips(axis: Axis, series: Sequence[Series], show: Callable[[float], str]) ->
     width = 1000 / axis.steps
     found = []
     for step, name in enumerate(axis.names):
-        words = [f"{s.name} {show(v)}" for s in series if (v := s.values[step])]
+        words = [f"{s.name} {show(v)}" for s in series if (v := s.values[step]) is not None]
         if words:
             found.append(
                 f'<rect class="fc-tip" x="{step * width:.2f}" y="0" width="{width:.2f}" '

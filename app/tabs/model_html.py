@@ -92,8 +92,9 @@ def confusion_html(part: str, manifest: ModelManifest, *, opens: bool) -> str:
         manifest: of the version.
         opens: whether a cell can be pressed to see its photos.
     """
-    counts = manifest.metrics[part].confusion
-    labels = manifest.labels
+    counts, labels = manifest.metrics[part].confusion, manifest.labels
+    if not counts:
+        return ""
     # A class without a photo here, and none taken for it, has neither row nor column to show.
     kept = [k for k in range(len(labels)) if sum(counts[k]) or any(row[k] for row in counts)]
     head = "".join(f'<th scope="col"><span>{escape(pretty(labels[k]))}</span></th>' for k in kept)

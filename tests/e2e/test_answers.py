@@ -65,7 +65,8 @@ def test_gradio_names_are_those_of_rest(server: Server, gradio: Client, photos: 
     named = gradio.view_api(return_format="dict", print_info=False)["named_endpoints"]
 
     assert set(named) == {
-        "/predict", "/status", "/health", "/upload_retrain_data", "/retrain", "/jobs", "/job",
+        "/predict", "/status", "/health", "/alerts", "/upload_retrain_data", "/retrain",
+        "/fetch_base_set", "/jobs", "/job",
         "/cancel", "/models", "/activate", "/roll_back", "/schedule", "/set_schedule",
     }  # fmt: skip
     assert gradio.predict(api_name="/health") == httpx.get(f"{server.url}/api/health").json()

@@ -1,0 +1,269 @@
+"""A known mix of requests, and the same numbers wherever one may read them."""
+
+import threading
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
+from prometheus_client.parser import text_string_to_metric_families
+
+from app.learning import LearningService
+from app.metrics import Metrics
+from app.monitoring import MonitoringService
+from app.rest import build_metrics_route, build_router
+from app.service import PredictionService
+from app.settings import Settings
+from data.state import monitoring_dir
+from data.store import DatasetStore
+from models.examination import EXAMINATION_NAME
+from models.registry import ModelRegistry, ModelVersion
+from tests.conftest import COLOURS, encode
+from tests.unit.test_drift import PAPER, SHOP, examination, pictures
+
+
+class FakeNow:
+    def __init__(self) -> None:
+        self.now = datetime(2026, 3, 4, 12, 0, 30, tzinfo=UTC)
+
+    def __call__(self) -> datetime:
+        return self.now
+
+
+class Watched:
+    """The app's watching half over a fake clock."""
+
+    def __init__(self, registry: ModelRegistry, folder: Path, now: FakeNow) -> None:
+        self.now = now
+        self.service = PredictionService(registry, metrics=Metrics(now, lambda: now().timestamp()))
+        self.service.load()
+        self.store = DatasetStore(folder / "store")
+        self.learning = LearningService(
+            self.service, registry, self.store, folder, command=("false",)
+        )
+        self.monitoring = MonitoringService(
+            self.service, registry, folder, self.store, self.learning,
+            now=now, clock=lambda: now().timestamp(),
+        )  # fmt: skip
+        app = FastAPI()
+        app.include_router(
+            build_router(self.service, Settings(), None, self.learning, self.monitoring)
+        )
+        app.include_router(build_metrics_route(self.service, self.monitoring))
+        self.client = TestClient(app)
+
+    def send(self, label: str, count: int = 1) -> None:
+        for _ in range(count):
+            response = self.client.post("/api/predict", content=encode(label))
+            assert response.status_code == 200
+
+    def metrics(self) -> dict[tuple[str, str], float]:
+        text = self.client.get("/metrics").text
+        return {
+            (sample.name, "/".join(v for k, v in sample.labels.items())): sample.value
+            for family in text_string_to_metric_families(text)
+            for sample in family.samples
+        }
+
+    def close(self) -> None:
+        self.monitoring.close()
+        self.learning.close()
+        self.service.close()
+        self.store.close()
+
+
+@pytest.fixture
+def now() -> FakeNow:
+    return FakeNow()
+
+
+@pytest.fixture
+def watched(
+    registry: ModelRegistry, refusing: ModelVersion, tmp_path: Path, now: FakeNow
+) -> Iterator[Watched]:
+    watched = Watched(registry, tmp_path, now)
+    yield watched
+    watched.close()
+
+
+def test_every_place_tells_the_same_numbers(watched: Watched) -> None:
+    watched.send("apple", 3)
+    watched.send("mango", 2)
+    for _ in range(2):
+        watched.client.post("/api/predict", content=b"no picture")
+
+    status = watched.client.get("/api/status").json()
+    metrics = watched.metrics()
+
+    assert status["predictions"]["by_label"] == {"apple": 3, "mango": 2}
+    assert (status["predictions"]["today"], status["predictions"]["ever"]) == (5, 5)
+    assert status["refusals"]["by_type"] == {"UnsupportedImage": 2}
+    assert status["predictions_per_s"] == pytest.approx(5 / 60, abs=0.01)
+    assert metrics["fruit_predictions_total", "apple"] == 3
+    assert metrics["fruit_predictions_total", "mango"] == 2
+    assert metrics["fruit_refusals_total", "UnsupportedImage"] == 2
+    assert metrics["fruit_http_requests_total", "POST//api/predict/200"] == 5
+    assert metrics["fruit_http_requests_total", "POST//api/predict/415"] == 2
+    assert metrics["fruit_stage_seconds_count", "total"] == 5
+    assert metrics["fruit_stage_seconds_bucket", "10.0/total"] == 5
+    assert metrics["fruit_ready", ""] == 1
+    assert metrics["fruit_model_info", "v0001"] == 1
+    (*_, (moment, figures)) = watched.monitoring.over_time("hour")
+    assert moment == datetime(2026, 3, 4, 12, 0, tzinfo=UTC)
+    assert dict(figures.labels) == {"apple": 3, "mango": 2}
+    assert figures.refusals.total() == 2
+
+
+def test_keeping_changes_no_number_and_a_restart_keeps_what_was(
+    watched: Watched, registry: ModelRegistry, tmp_path: Path
+) -> None:
+    watched.send("apple", 2)
+    watched.monitoring.keep()
+    watched.send("apple")
+    before = watched.client.get("/api/status").json()["predictions"]
+    watched.monitoring.keep()
+    assert watched.client.get("/api/status").json()["predictions"] == before
+    assert before == {"total": 3, "by_label": {"apple": 3}, "today": 3, "ever": 3}
+
+    watched.close()
+    watched.now.now += timedelta(days=1)
+    again = Watched(registry, tmp_path, watched.now)
+    again.send("mango")
+    after = again.client.get("/api/status").json()["predictions"]
+    assert after == {"total": 1, "by_label": {"mango": 1}, "today": 1, "ever": 4}
+    again.close()
+
+
+def test_no_request_is_lost_or_counted_twice_while_figures_are_kept(watched: Watched) -> None:
+    done = threading.Event()
+
+    def keep() -> None:
+        while not done.is_set():
+            watched.monitoring.keep()
+
+    seen = []
+    thread = threading.Thread(target=keep)
+    thread.start()
+    for _ in range(20):
+        watched.send("apple")
+        seen.append(watched.monitoring.status()["predictions"]["ever"])
+    done.set()
+    thread.join()
+    assert seen == list(range(1, 21))
+
+
+def test_steps_of_a_month_hold_every_photo_once(watched: Watched) -> None:
+    for _ in range(40):
+        watched.now.now += timedelta(days=1)
+        watched.monitoring.keep()  # as it does every few seconds, also where nothing happens
+        watched.send("apple")
+        watched.monitoring.keep()
+    month = watched.monitoring.over_time("month")
+    assert len(month) == 60
+    assert sum(figures.predictions for _, figures in month) == 30
+    day = watched.monitoring.over_time("day")
+    assert len(day) == 48
+    assert sum(figures.predictions for _, figures in day) == 1
+
+
+def test_photos_of_another_kind_raise_drift_and_an_alert(
+    watched: Watched, refusing: ModelVersion
+) -> None:
+    # The drawn photos stand on white; a test in a dark shop knows nothing like them.
+    reference = examination(shop=pictures(SHOP, 300, 1))
+    (refusing.folder / EXAMINATION_NAME).write_bytes(reference.to_bytes())
+    watched.now.now = datetime.now(UTC) + timedelta(seconds=5)
+    for label in list(COLOURS)[:5]:
+        watched.send(label, 10)
+    watched.now.now += timedelta(minutes=1)
+
+    watched.monitoring.check()
+
+    status = watched.client.get("/api/status").json()
+    assert status["drift"]["state"] == "drifted"
+    assert status["drift"]["photos"] == 50
+    (alert,) = status["alerts"]
+    assert alert["kind"] == "drift"
+    assert watched.metrics()["fruit_drifted", ""] == 1
+    seen = watched.client.post(f"/api/alerts/{alert['id']}/acknowledge")
+    assert seen.json()["acknowledged_at"]
+    assert watched.client.get("/api/status").json()["alerts"] == []
+    assert len(watched.client.get("/api/alerts").json()) == 1
+    assert watched.client.post("/api/alerts/99/acknowledge").status_code == 404
+    assert watched.client.post("/api/alerts/x/acknowledge").status_code == 400
+
+
+def test_more_of_the_same_raises_nothing(watched: Watched, refusing: ModelVersion) -> None:
+    reference = examination(paper=pictures(PAPER, 300, 1))
+    (refusing.folder / EXAMINATION_NAME).write_bytes(reference.to_bytes())
+    watched.now.now = datetime.now(UTC) + timedelta(seconds=5)
+    watched.monitoring.check()
+    assert watched.monitoring.alerts() == []
+    assert watched.monitoring.drift().state == "unknown"
+
+
+def test_a_failed_retraining_is_an_alert_once(watched: Watched) -> None:
+    for side_px in range(60, 72):
+        watched.store.add(
+            encode("mango", side_px=side_px), label="mango", source="uploads",
+            original_name=f"{side_px}.png",
+        )  # fmt: skip
+    watched.learning.start()
+    job = watched.learning._runner.submit("quick", "by hand")
+    deadline = time.monotonic() + 30
+    while watched.learning.job(job.id)["state"] != "failed":
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+    watched.monitoring.check()
+    watched.monitoring.check()
+
+    (alert,) = watched.monitoring.alerts()
+    assert (alert.kind, alert.subject) == ("retrain_failed", str(job.id))
+
+
+def test_many_errors_are_an_alert(watched: Watched) -> None:
+    watched.send("apple", 18)
+    for _ in range(2):
+        watched.service.metrics.failed()
+    watched.monitoring.keep()
+    watched.monitoring.check()
+    (alert,) = watched.monitoring.alerts()
+    assert alert.message.startswith("2 of the last 20 predictions failed")
+
+
+def test_health_tells_live_from_ready(tmp_path: Path) -> None:
+    service = PredictionService(ModelRegistry(tmp_path / "none"))
+    service.load()
+    app = FastAPI()
+    app.include_router(build_router(service, Settings()))
+    client = TestClient(app)
+    assert client.get("/api/health").status_code == 503
+    assert client.get("/api/health/live").json() == {"live": True}
+
+
+def test_a_version_that_no_longer_answers_is_not_ready(watched: Watched) -> None:
+    assert watched.client.get("/api/health").json()["status"] == "ok"
+
+    class Broken:
+        def warm_up(self) -> None:
+            raise RuntimeError("out of memory")
+
+    served = watched.service.served
+    watched.service._served = type(served)(Broken(), served.manifest, served.since)  # type: ignore[arg-type]
+    watched.service._answered = ("", 0.0)
+    response = watched.client.get("/api/health")
+    assert response.status_code == 503
+    assert response.json()["problem"] == "out of memory"
+
+
+def test_a_year_of_hours_takes_a_few_megabytes(watched: Watched, tmp_path: Path) -> None:
+    watched.send("apple", 3)
+    watched.send("mango", 3)
+    _, figures = watched.service.metrics.take()
+    size = len(figures.to_bytes())
+    assert size * 24 * 365 < 5_000_000
+    assert (monitoring_dir(tmp_path) / "figures.db").exists()

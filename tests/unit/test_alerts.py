@@ -1,0 +1,118 @@
+"""Alerts: raised once, acknowledged, raised again, and posted to a real webhook on loopback."""
+
+import json
+import threading
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app.alerts import AlertLog
+from app.errors import AlertNotFound
+
+
+class FakeNow:
+    def __init__(self) -> None:
+        self.now = datetime(2026, 3, 4, 12, 0, tzinfo=UTC)
+
+    def __call__(self) -> datetime:
+        return self.now
+
+
+@pytest.fixture
+def now() -> FakeNow:
+    return FakeNow()
+
+
+@pytest.fixture
+def log(tmp_path: Path, now: FakeNow) -> Iterator[AlertLog]:
+    log = AlertLog(tmp_path / "alerts.db", now=now)
+    yield log
+    log.close()
+
+
+def test_the_same_trouble_is_one_alert_until_it_was_seen(log: AlertLog, now: FakeNow) -> None:
+    log.report("disk", "state", "Nearly full.")
+    log.report("disk", "state", "Nearly full.")
+    (alert,) = log.open()
+    assert (alert.kind, alert.message) == ("disk", "Nearly full.")
+
+    seen = log.acknowledge(alert.id)
+    assert seen.acknowledged_at == "2026-03-04T12:00:00+00:00"
+    log.report("disk", "state", "Nearly full.")
+    assert log.open() == []
+
+    now.now += timedelta(days=1, minutes=1)
+    log.report("disk", "state", "Still nearly full.")
+    assert [a.message for a in log.open()] == ["Still nearly full."]
+    assert len(log.latest()) == 2
+
+
+def test_what_happened_once_is_told_once(log: AlertLog, now: FakeNow) -> None:
+    log.report("retrain_failed", "7", "Failed.", once=True)
+    log.acknowledge(log.open()[0].id)
+    now.now += timedelta(days=9)
+    log.report("retrain_failed", "7", "Failed.", once=True)
+    log.report("retrain_failed", "8", "Failed too.", once=True)
+    assert [a.subject for a in log.open()] == ["8"]
+
+
+def test_acknowledging_what_is_not_there_says_so(log: AlertLog) -> None:
+    with pytest.raises(AlertNotFound, match="no alert 5"):
+        log.acknowledge(5)
+
+
+class _Hook(HTTPServer):
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.bodies: list[dict[str, Any]] = []
+        self.status = 500
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: _Hook
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        self.server.bodies.append(json.loads(body))
+        self.send_response(self.server.status)
+        self.end_headers()
+
+    def log_message(self, format: str, *arguments: Any) -> None:
+        pass
+
+
+@pytest.fixture
+def hook() -> Iterator[_Hook]:
+    server = _Hook()
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    yield server
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def test_a_webhook_gets_each_alert_once_also_after_a_failure(tmp_path: Path, hook: _Hook) -> None:
+    log = AlertLog(tmp_path / "a.db", f"http://127.0.0.1:{hook.server_port}/alerts")
+    log.report("drift", "v0002", "Other photos.")
+    log.post()
+    hook.status = 200
+    log.post()
+    log.post()
+    log.close()
+
+    assert [body["kind"] for body in hook.bodies] == ["drift", "drift"]
+    assert hook.bodies[1]["text"] == hook.bodies[1]["content"] == "Other photos."
+
+
+def test_a_webhook_that_is_gone_is_given_up(tmp_path: Path, hook: _Hook) -> None:
+    log = AlertLog(tmp_path / "a.db", f"http://127.0.0.1:{hook.server_port}/alerts")
+    log.report("drift", "v0002", "Other photos.")
+    for _ in range(9):
+        log.post()
+    log.close()
+    assert len(hook.bodies) == 5
