@@ -1,7 +1,8 @@
 """The figures over time, in a database that survives restarts and stays small.
 
-A minute is kept for two days, an hour for a bit more than a year, and the sum of everything for
-ever; a year takes a few megabytes.
+Minutes are kept for a day, half hours for five weeks, half days for more than a year, and the sum
+of everything for ever. So every chart is read from some sixty rows, and a year takes a few
+megabytes.
 """
 
 from collections.abc import Callable
@@ -16,9 +17,14 @@ from app.figures import Figures
 from data.database import open_database
 
 MINUTE_S: Final = 60
-HOUR_S: Final = 3600
+HALF_HOUR_S: Final = 1800
+HALF_DAY_S: Final = 43_200
 _EVER: Final = 0  # the length of the one span that holds everything
-_KEPT: Final = {MINUTE_S: timedelta(days=2), HOUR_S: timedelta(days=400)}
+_KEPT: Final = {
+    MINUTE_S: timedelta(days=1),
+    HALF_HOUR_S: timedelta(days=35),
+    HALF_DAY_S: timedelta(days=400),
+}
 
 _metadata = MetaData()
 _spans = Table(
@@ -46,12 +52,12 @@ class History:
         self._pruned_at = datetime.min.replace(tzinfo=UTC)
 
     def add(self, moment: datetime, figures: Figures) -> None:
-        """Add figures to the minute and hour of a moment and to the sum of everything.
+        """Add figures to the spans of every length that a moment falls into.
 
-        All of that is one transaction: after a crash they are in all three or in none.
+        All of that is one transaction: after a crash they are in all of them or in none.
         """
         second = int(moment.timestamp())
-        keys = [(length, second - second % length) for length in (MINUTE_S, HOUR_S)]
+        keys = [(length, second - second % length) for length in _KEPT]
         with self._engine.begin() as connection:
             for length, start in (*keys, (_EVER, 0)):
                 known = connection.execute(
@@ -75,7 +81,7 @@ class History:
 
         Args:
             moment: aware UTC time; the span that it falls into is the first.
-            length_s: of the spans, ``MINUTE_S`` or ``HOUR_S``.
+            length_s: of the spans: ``MINUTE_S``, ``HALF_HOUR_S`` or ``HALF_DAY_S``.
         """
         first = int(moment.timestamp())
         query = (

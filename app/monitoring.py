@@ -17,7 +17,7 @@ from typing import Any, Final
 from app.alerts import Alert, AlertLog
 from app.drift import Drift, Reference, assess, references
 from app.figures import Figures, total
-from app.history import HOUR_S, MINUTE_S, History
+from app.history import HALF_DAY_S, HALF_HOUR_S, MINUTE_S, History
 from app.job_table import JobState
 from app.learning import LearningService
 from app.service import PredictionService
@@ -33,15 +33,16 @@ KEEP_EVERY_S: Final = 5.0
 CHECK_EVERY_S: Final = 30.0
 _DISK_EVERY_S: Final = 60.0
 _DRIFT_WINDOW: Final = timedelta(days=1)
+_MANY_MINUTES: Final = timedelta(hours=3)
 _ERRORS_WINDOW: Final = timedelta(minutes=10)
 _ERRORS_SHARE: Final = 0.05
 _ERRORS_FEWEST: Final = 20  # requests: of fewer, one error is no rate
 _DISK_FREE_SHARE: Final = 0.05
 _DISK_FREE_BYTES: Final = 1_000_000_000
 SPANS: Final = {
-    "hour": (timedelta(hours=1), timedelta(minutes=1)),
-    "day": (timedelta(days=1), timedelta(minutes=30)),
-    "month": (timedelta(days=30), timedelta(hours=12)),
+    "hour": (60, MINUTE_S),  # how many steps of how many seconds
+    "day": (48, HALF_HOUR_S),
+    "month": (60, HALF_DAY_S),
 }
 
 
@@ -98,7 +99,7 @@ class MonitoringService:
             new = self._service.metrics.new()
             ever = self._history.ever().add(new)
             midnight = self._now().replace(hour=0, minute=0, second=0, microsecond=0)
-            today = total(f for _, f in self._history.since(midnight, HOUR_S)).add(new)
+            today = self._since(midnight, HALF_HOUR_S).add(new)
         status["predictions"] |= {"today": today.predictions, "ever": ever.predictions}
         return status | {
             "disk": self.disk(),
@@ -116,20 +117,17 @@ class MonitoringService:
         Returns:
             The start of each step and its figures, the oldest first; the last step is now's.
         """
-        length, step = SPANS[span]
-        step_s = step.total_seconds()
-        last = self._now().timestamp() // step_s
-        first = last - length / step + 1
-        steps = {first + place: Figures() for place in range(int(length / step))}
+        count, step_s = SPANS[span]
+        last = int(self._now().timestamp()) // step_s * step_s
+        first = last - (count - 1) * step_s
+        steps = {
+            datetime.fromtimestamp(start, UTC): Figures()
+            for start in range(first, last + 1, step_s)
+        }
         with self._keeping:
-            begun = datetime.fromtimestamp(first * step_s, UTC)
-            kept = self._history.since(begun, MINUTE_S if step_s < HOUR_S else HOUR_S)
-            steps[last].add(self._service.metrics.new())
-        for moment, figures in kept:
-            place = moment.timestamp() // step_s
-            if place in steps:
-                steps[place].add(figures)
-        return [(datetime.fromtimestamp(p * step_s, UTC), f) for p, f in steps.items()]
+            steps |= dict(self._history.since(min(steps), step_s))
+            steps[max(steps)].add(self._service.metrics.new())
+        return list(steps.items())
 
     def swaps(self) -> list[tuple[datetime, str]]:
         """Return when the served version changed, and to which."""
@@ -209,15 +207,18 @@ class MonitoringService:
             except Exception:
                 _log.exception("the figures could not be kept or checked")
 
-    def _since(self, moment: datetime) -> Figures:
-        return total(figures for _, figures in self._history.since(moment, MINUTE_S))
+    def _since(self, moment: datetime, length_s: int) -> Figures:
+        return total(figures for _, figures in self._history.since(moment, length_s))
 
     def _assess(self) -> Drift:
         if not self._service.health()["ready"]:
             return Drift("unknown", "No model is loaded.")
         served = self._service.served
+        since = max(served.since, self._now() - _DRIFT_WINDOW)
         with self._keeping:
-            live = self._since(max(served.since, self._now() - _DRIFT_WINDOW))
+            # Minutes tell best what a version answered that is new; of a day there are many.
+            new = self._now() - since < _MANY_MINUTES
+            live = self._since(since, MINUTE_S if new else HALF_HOUR_S)
             live.add(self._service.metrics.new())
         return assess(live, self._references(served.manifest.version))
 
@@ -249,7 +250,7 @@ class MonitoringService:
                 self._alerts.report("retrain_failed", str(job["job_id"]), message, once=True)
 
     def _check_errors(self) -> None:
-        recent = self._since(self._now() - _ERRORS_WINDOW)
+        recent = self._since(self._now() - _ERRORS_WINDOW, MINUTE_S)
         if recent.requests >= _ERRORS_FEWEST and recent.errors > _ERRORS_SHARE * recent.requests:
             self._alerts.report(
                 "errors", "server",

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from app.figures import Figures
-from app.history import HOUR_S, MINUTE_S, History
+from app.history import HALF_DAY_S, HALF_HOUR_S, MINUTE_S, History
 
 NOON = datetime(2026, 3, 4, 12, 0, tzinfo=UTC)
 
@@ -45,13 +45,14 @@ def counts(spans: list[tuple[datetime, Figures]]) -> list[tuple[str, int]]:
     return [(moment.strftime("%H:%M"), figures.predictions) for moment, figures in spans]
 
 
-def test_figures_go_to_their_minute_their_hour_and_the_sum(history: History) -> None:
+def test_figures_go_to_spans_of_every_length(history: History) -> None:
     history.add(NOON + timedelta(seconds=5), answered(2))
     history.add(NOON + timedelta(seconds=59), answered(1))
     history.add(NOON + timedelta(seconds=61), answered(4))
 
     assert counts(history.since(NOON, MINUTE_S)) == [("12:00", 3), ("12:01", 4)]
-    assert counts(history.since(NOON, HOUR_S)) == [("12:00", 7)]
+    assert counts(history.since(NOON, HALF_HOUR_S)) == [("12:00", 7)]
+    assert counts(history.since(NOON, HALF_DAY_S)) == [("12:00", 7)]
     assert history.ever().predictions == 7
 
 
@@ -65,17 +66,14 @@ def test_they_are_there_after_a_restart(tmp_path: Path, now: FakeNow, history: H
     again.close()
 
 
-def test_old_minutes_and_hours_go_and_the_sum_stays(history: History, now: FakeNow) -> None:
-    history.add(NOON, answered(1))
-    now.now += timedelta(days=3)
-    history.add(now.now, answered(1))
-    assert counts(history.since(NOON, MINUTE_S)) == [("12:00", 1)]
-    assert len(history.since(NOON, HOUR_S)) == 2
-
-    now.now += timedelta(days=401)
-    history.add(now.now, answered(1))
-    assert len(history.since(NOON, HOUR_S)) == 1
-    assert history.ever().predictions == 3
+def test_short_spans_go_with_time_and_the_sum_stays(history: History, now: FakeNow) -> None:
+    left = {}
+    for days in (0, 2, 36, 401):
+        now.now = NOON + timedelta(days=days)
+        history.add(now.now, answered(1))
+        left[days] = [len(history.since(NOON, s)) for s in (MINUTE_S, HALF_HOUR_S, HALF_DAY_S)]
+    assert left == {0: [1, 1, 1], 2: [1, 2, 2], 36: [1, 2, 3], 401: [1, 1, 3]}
+    assert history.ever().predictions == 4
 
 
 def test_a_span_that_has_begun_is_included(history: History) -> None:
