@@ -10,6 +10,7 @@ import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from typing import Any, Final
 
 import numpy as np
@@ -97,20 +98,23 @@ class Reference:
 
 
 def references(examination: Examination) -> list[Reference]:
-    """Return what the test images of each source are like, and those of all sources together."""
+    """Return what the test images of each source are like, and mixtures of any two of them."""
     rows: dict[str, list[int]] = {}
     for row, image in enumerate(examination.images):
         if not np.isnan(examination.statistics[row]).any():
             rows.setdefault(image.source, []).append(row)
     found = [_reference(source, examination, mine) for source, mine in sorted(rows.items())]
-    return [*found, _mixed(found)] if len(found) > 1 else found
+    return [
+        *found,
+        *(_mixed(pair, share) for pair in combinations(found, 2) for share in (0.25, 0.5, 0.75)),
+    ]
 
 
 def assess(live: Figures, tested: Sequence[Reference]) -> Drift:
     """Return whether what was sent is like one of the test sets.
 
-    It need only be like one of them, or like all of them mixed: a version that was tested on
-    photos from shops and on white paper is at home with either.
+    It need only be like one of them or like a mixture: a version that was tested on photos from
+    shops and on white paper is at home with either.
 
     Args:
         live: of what was sent.
@@ -170,15 +174,21 @@ def _reference(name: str, examination: Examination, rows: Sequence[int]) -> Refe
     )
 
 
-def _mixed(found: Sequence[Reference]) -> Reference:
-    """Return the sets as one, each with the same weight."""
+def _mixed(pair: tuple[Reference, Reference], share: float) -> Reference:
+    """Return two sets as one, of which the first makes up that share."""
+    first, second = pair
     distributions = {
-        feature: sum((r.distributions[feature] / r.images for r in found), np.zeros(len(edges)))
-        for feature, edges in FEATURES.items()
+        feature: share * first.distributions[feature] / first.images
+        + (1 - share) * second.distributions[feature] / second.images
+        for feature in FEATURES
     }
-    labels = sum((r.labels for r in found), Counter[str]())
-    # Of so many images as the smallest has, which is the least that the mixture is known by.
-    return Reference("all its test sets", min(r.images for r in found), distributions, labels)
+    # Of so many images as the smaller has, which is the least that the mixture is known by.
+    return Reference(
+        f"{first.name} and {second.name} mixed",
+        min(first.images, second.images),
+        distributions,
+        first.labels + second.labels,
+    )
 
 
 def _counts(feature: str, binned: Counter[int]) -> NDArray[np.float64]:

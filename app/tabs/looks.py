@@ -190,7 +190,9 @@ table.fc-figures th:first-child { text-align: left; font-weight: 500; }
 .fc-fill.fc-now { opacity: 1; margin: 0; }
 table.fc-left td, table.fc-left thead th { text-align: left; }
 .dark .fc-warn { color: #fcd34d; }
-.fc-two { display: grid; grid-template-columns: 1fr 1fr; gap: 14px; align-items: start; }
+.fc-two { display: grid; grid-template-columns: 1fr 1fr; gap: 14px; align-items: start;
+  margin-bottom: 14px; }
+.fc-two > .fc-card { margin-bottom: 0 !important; }
 .fc-alerts { list-style: none; margin: 0; border-left: 5px solid #b45309; }
 .fc-alerts li + li { margin-top: 8px; }
 .fc-drift p { margin: 6px 0 0; }
@@ -233,7 +235,7 @@ table.fc-confusion th, table.fc-confusion td { padding: 0; }
 table.fc-confusion thead th { height: 104px; vertical-align: bottom; min-width: 34px; }
 table.fc-confusion thead th span { writing-mode: vertical-rl; transform: rotate(180deg);
   font-weight: 500; padding: 2px 0; }
-table.fc-confusion th:first-child { position: sticky; left: 0; background:
+table.fc-confusion th:first-child { position: sticky; left: 0; z-index: 1; background:
   var(--block-background-fill); }
 table.fc-confusion tbody th { text-align: right; padding-right: 8px; font-weight: 500; white-space:
   nowrap; }

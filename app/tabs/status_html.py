@@ -195,8 +195,8 @@ def _tiles(status: dict[str, Any]) -> str:
         ("Errors", f"{status['errors']:,}", "of the server's own"),
         ("Memory", f"{status['memory_bytes'] / 1e6:,.0f} MB", "of this process"),
         (
-            "Disk",
-            f"{disk['free_bytes'] / 1e9:,.1f} GB free",
+            "Free disk",
+            f"{disk['free_bytes'] / 1e9:,.1f} GB",
             f"photos {disk['photos_bytes'] / 1e6:,.0f} MB, "
             f"versions {disk['versions_bytes'] / 1e6:,.0f} MB",
         ),

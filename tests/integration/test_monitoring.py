@@ -1,5 +1,6 @@
 """A known mix of requests, and the same numbers wherever one may read them."""
 
+import re
 import threading
 import time
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from prometheus_client.parser import text_string_to_metric_families
 
+import app
 from app.learning import LearningService
 from app.metrics import Metrics
 from app.monitoring import MonitoringService
@@ -48,12 +50,12 @@ class Watched:
             self.service, registry, folder, self.store, self.learning,
             now=now, clock=lambda: now().timestamp(),
         )  # fmt: skip
-        app = FastAPI()
-        app.include_router(
+        api = FastAPI()
+        api.include_router(
             build_router(self.service, Settings(), None, self.learning, self.monitoring)
         )
-        app.include_router(build_metrics_route(self.service, self.monitoring))
-        self.client = TestClient(app)
+        api.include_router(build_metrics_route(self.service, self.monitoring))
+        self.client = TestClient(api)
 
     def send(self, label: str, count: int = 1) -> None:
         for _ in range(count):
@@ -238,9 +240,9 @@ def test_many_errors_are_an_alert(watched: Watched) -> None:
 def test_health_tells_live_from_ready(tmp_path: Path) -> None:
     service = PredictionService(ModelRegistry(tmp_path / "none"))
     service.load()
-    app = FastAPI()
-    app.include_router(build_router(service, Settings()))
-    client = TestClient(app)
+    api = FastAPI()
+    api.include_router(build_router(service, Settings()))
+    client = TestClient(api)
     assert client.get("/api/health").status_code == 503
     assert client.get("/api/health/live").json() == {"live": True}
 
@@ -267,3 +269,13 @@ def test_a_year_of_hours_takes_a_few_megabytes(watched: Watched, tmp_path: Path)
     size = len(figures.to_bytes())
     assert size * 24 * 365 < 5_000_000
     assert (monitoring_dir(tmp_path) / "figures.db").exists()
+
+
+def test_the_dashboard_asks_for_figures_that_there_are(watched: Watched) -> None:
+    watched.send("apple")
+    watched.client.post("/api/predict", content=b"no picture")
+    text = watched.client.get("/metrics").text
+    dashboard = (Path(app.__file__).parent / "grafana.json").read_text()
+    asked = set(re.findall(r"\b(?:fruit|process)_[a-z_]+", dashboard))
+    assert len(asked) > 15
+    assert {name for name in asked if not re.search(rf"^(# TYPE )?{name}\b", text, re.M)} == set()
