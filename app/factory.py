@@ -13,6 +13,7 @@ from fastapi_offline import FastAPIOffline
 from app.collection import CollectionService
 from app.examples import write_examples
 from app.inspection import InspectionService
+from app.late_page import LatePage
 from app.learning import LearningService
 from app.metrics import Metrics
 from app.monitoring import MonitoringService
@@ -92,12 +93,18 @@ def create_app(settings: Settings) -> FastAPI:
         service, registry, settings.state_dir, store, learning, webhook=settings.alert_webhook
     )
 
+    inspection = InspectionService(registry, store)
+    page = LatePage(
+        partial(_build_page, service, collection, learning, monitoring, inspection, settings)
+    )
+
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         if learning:
             learning.start()
         monitoring.start()
-        yield
+        async with page.running():
+            yield
         if learning:
             await asyncio.to_thread(learning.close)
         service.close()
@@ -116,26 +123,25 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.service = service
     app.include_router(build_router(service, settings, collection, learning, monitoring))
     app.include_router(build_metrics_route(service, monitoring))
-    inspection = InspectionService(registry, store)
-    _mount_page(app, service, collection, learning, monitoring, inspection, settings)
+    app.mount("/", page)
     return app
 
 
-def _mount_page(
-    app: FastAPI,
+def _build_page(
     service: PredictionService,
     collection: CollectionService | None,
     learning: LearningService | None,
     monitoring: MonitoringService,
     inspection: InspectionService,
     settings: Settings,
-) -> None:
+) -> FastAPI:
+    """Return an app with nothing but the page."""
     # Gradio keeps uploads where this says, and reads it when it makes components.
     uploads = settings.state_dir / "gradio"
     uploads.mkdir(parents=True, exist_ok=True)
     os.environ["GRADIO_TEMP_DIR"] = str(uploads)
 
-    import gradio as gr  # 2 s: only now, so that the command line does without
+    import gradio as gr  # seconds: only now, beside the routes, and never on the command line
 
     from app.tabs.looks import CSS, theme
     from app.tabs.page import build_page
@@ -144,6 +150,7 @@ def _mount_page(
     examples = write_examples(settings.state_dir / "examples")
     page = build_page(service, collection, learning, monitoring, inspection, settings, examples)
     page.state_session_capacity = settings.max_sessions
+    app = FastAPI(openapi_url=None)
     gr.mount_gradio_app(
         app,
         page,
@@ -170,3 +177,4 @@ def _mount_page(
     # Only `launch` sets this. While it is False, Gradio takes any path that a client names as its
     # upload for one, and hands the server's own files to the handlers.
     page.has_launched = True
+    return app

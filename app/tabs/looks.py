@@ -152,6 +152,10 @@ table.fc-figures th:first-child { text-align: left; font-weight: 500; }
   0; border-top: 1px solid var(--border-color-primary); align-items: center; }
 .fc-file b { overflow: hidden; text-overflow: ellipsis; white-space: nowrap; font-weight: 600; }
 .fc-file > span:last-child { grid-column: 2; font-size: .88rem; overflow-wrap: anywhere; }
+.fc-beside { display: flex; gap: 12px; margin-top: 6px; }
+.fc-beside figure { margin: 0; }
+.fc-beside img { width: 84px; height: 84px; object-fit: cover; border-radius: 8px; margin: 0; }
+.fc-beside figcaption { font-size: .78rem; color: var(--body-text-color-subdued); }
 .fc-file .fc-pill { text-align: center; background: #e7e5e4; color: #44403c; }
 .fc-file-added .fc-pill, .fc-file-relabelled .fc-pill { background: #d1fae5; color: #065f46; }
 .fc-file-other_label .fc-pill { background: #fef3c7; color: #78350f; }

@@ -2,27 +2,30 @@
 
 import tempfile
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from html import escape
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final
 
 import gradio as gr
 
-from app.collection import CollectionService, UploadReport
+from app.collection import CollectionService, UploadedFile, UploadReport
 from app.errors import BadRequest, gradio_error
 from app.learning import LearningService
-from app.results import new_request_id
+from app.results import ImageFile, Refusal, new_request_id
 from app.settings import Settings
 from app.tabs.cards import pretty
 from app.tabs.thumbnails import SMALL_PX, thumbnail_uri
 from app.uploads import read_images
 from data.images import load_model_input
 from data.reviews import Review
-from data.store import StoredImage
+from data.store import AddResult, StoredImage
 
 PAGE_LENGTH: Final = 48
 _GALLERY_PX: Final = 160
+_MOST_PAIRS: Final = 24
 _ANY: Final = "any"
 _STATUS_WORDS: Final = {
     "added": "New",
@@ -73,19 +76,19 @@ def _build_adding(collection: CollectionService, settings: Settings, tab: gr.Tab
     def check(paths: list[str] | None, name: str | None, relabel: bool) -> tuple[str, Any]:
         if not paths:
             return "", gr.Button(interactive=False, value="Add")
-        report = upload(paths, name, keep=False, relabel=relabel)
+        report, pairs = upload(paths, name, keep=False, relabel=relabel)
         usable = report.counts["added"] + report.counts["relabelled"]
         words = f"Add {usable} photo{'s' if usable != 1 else ''}" if usable else "Nothing to add"
-        return report_html(report), gr.Button(interactive=usable > 0, value=words)
+        return report_html(report, pairs), gr.Button(interactive=usable > 0, value=words)
 
     def add(
         paths: list[str] | None, name: str | None, relabel: bool
     ) -> tuple[str, Any, None, str, Any]:
         if not paths:
             raise gr.Error("Choose some photos first.", print_exception=False)
-        report = upload(paths, name, keep=True, relabel=relabel)
+        report, pairs = upload(paths, name, keep=True, relabel=relabel)
         return (
-            report_html(report),
+            report_html(report, pairs),
             gr.Button(interactive=False, value="Add"),
             None,
             progress_html(collection.progress()),
@@ -94,11 +97,12 @@ def _build_adding(collection: CollectionService, settings: Settings, tab: gr.Tab
 
     def upload(
         paths: Sequence[str], name: str | None, *, keep: bool, relabel: bool
-    ) -> UploadReport:
+    ) -> tuple[UploadReport, dict[int, tuple[str, str]]]:
         request_id = new_request_id()
         try:
             files = read_images([Path(path) for path in paths], settings, request_id)
-            return collection.upload(files, name, keep=keep, relabel=relabel)
+            report = collection.upload(files, name, keep=keep, relabel=relabel)
+            return report, _pairs(files, report, collection, settings)
         except Exception as error:
             raise gradio_error(error, request_id) from error
 
@@ -109,7 +113,8 @@ def _build_adding(collection: CollectionService, settings: Settings, tab: gr.Tab
         if not files:
             error = BadRequest("No photo was sent. Pass [handle_file('photo.jpg')].")
             raise gradio_error(error, new_request_id())
-        return upload(files, class_name, keep=not dry_run, relabel=relabel).to_dict()
+        report, _ = upload(files, class_name, keep=not dry_run, relabel=relabel)
+        return report.to_dict()
 
     with gr.Row():
         with gr.Column(scale=5, min_width=320):
@@ -364,8 +369,16 @@ def _build_gallery(collection: CollectionService, settings: Settings) -> None:
     download_button.click(download, [name, source], download_button, **quiet)
 
 
-def report_html(report: UploadReport) -> str:
-    """Return what became of each file, or would, as HTML."""
+def report_html(
+    report: UploadReport, pairs: Mapping[int, tuple[str, str]] = MappingProxyType({})
+) -> str:
+    """Return what became of each file, or would, as HTML.
+
+    Args:
+        report: on every file.
+        pairs: data URIs of the photo and of the one in the store that it resembles, by the number
+            of the file.
+    """
     head = "Kept" if report.kept else "What will happen"
     summary = ", ".join(
         f"{count} {_STATUS_WORDS[status].lower()}" for status, count in report.counts.items()
@@ -375,13 +388,47 @@ def report_html(report: UploadReport) -> str:
         f'<span class="fc-pill">{_STATUS_WORDS[file.status]}</span>'
         f"<b>{escape(file.name)}</b><span>{escape(file.message)}"
         + (f' <em class="fc-warn">{escape(file.warning)}</em>' if file.warning else "")
+        + _side_by_side(file, pairs.get(number))
         + "</span></li>"
-        for file in report.files
+        for number, file in enumerate(report.files)
     )
     return (
         f'<section class="fc-card"><h3>{head} <small>{summary}</small></h3>'
         f'<ul class="fc-files">{rows}</ul></section>'
     )
+
+
+def _pairs(
+    files: Sequence[ImageFile | Refusal],
+    report: UploadReport,
+    collection: CollectionService,
+    settings: Settings,
+) -> dict[int, tuple[str, str]]:
+    """Return the photos that want a second look, each beside the one in the store."""
+    found: dict[int, tuple[str, str]] = {}
+    for number, (file, outcome) in enumerate(zip(files, report.files, strict=True)):
+        there = outcome.existing
+        wanted = outcome.status != AddResult.DUPLICATE and len(found) < _MOST_PAIRS
+        if there and wanted and isinstance(file, ImageFile):
+            # One that came in the same upload is not in the store where that was a rehearsal.
+            with suppress(OSError):
+                contents = (file.content, collection.read(there))
+                mine, theirs = (
+                    thumbnail_uri(content, SMALL_PX, settings.image_limits) for content in contents
+                )
+                found[number] = (mine, theirs)
+    return found
+
+
+def _side_by_side(file: UploadedFile, pair: tuple[str, str] | None) -> str:
+    if pair is None or file.existing is None:
+        return ""
+    sides = ((pair[0], "this photo"), (pair[1], f"here: {pretty(file.existing.label).lower()}"))
+    figures = "".join(
+        f'<figure><img src="{uri}" alt=""><figcaption>{escape(words)}</figcaption></figure>'
+        for uri, words in sides
+    )
+    return f'<span class="fc-beside">{figures}</span>'
 
 
 def progress_html(progress: Sequence[dict[str, Any]]) -> str:

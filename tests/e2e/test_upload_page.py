@@ -64,6 +64,29 @@ def test_a_new_class_is_rehearsed_added_browsed_removed_and_restored(
     page.wait_for_selector("#gallery-count >> text=3 photos")
 
 
+def test_a_photo_of_another_class_is_shown_beside_its_twin_and_relabelled(
+    page: sync_api.Page, own_server: Server, tmp_path: Path
+) -> None:
+    draw_fruit("mango", 120, 5).save(tmp_path / "m.png")
+    httpx.post(
+        f"{own_server.url}/api/upload_retrain_data",
+        data={"class_name": "none_of_these"},
+        files={"file": ("m.png", (tmp_path / "m.png").read_bytes())},
+    )
+    page.fill("#class-name input", "Papaya")
+    page.keyboard.press("Enter")
+    page.set_input_files("#new-photos input[type=file]", tmp_path / "m.png")
+    page.wait_for_selector(".fc-file-other_label .fc-beside img >> nth=1")
+    assert "here: none of these" in page.inner_text(".fc-beside")
+
+    page.get_by_label("Relabel photos that are here").check()
+    page.wait_for_selector(".fc-file-relabelled")
+    page.get_by_role("button", name="Add 1 photo").click()
+    page.wait_for_selector("text=Kept")
+    (row,) = httpx.get(f"{own_server.url}/api/classes").json()
+    assert row["class_name"] == "papaya"
+
+
 def test_the_gradio_client_uploads_as_rest_does(own_server: Server, tmp_path: Path) -> None:
     buffer = io.BytesIO()
     draw_fruit("mango", 120, 5).save(buffer, "PNG")

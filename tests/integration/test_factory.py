@@ -22,13 +22,13 @@ from models.registry import ModelRegistry
 
 app.factory.open_registry = lambda state: ModelRegistry(state / "models")
 application = app.factory.create_app(Settings(state_dir=Path(sys.argv[1]), max_sessions=7))
-page = application.routes[-1].app.get_blocks()
 with TestClient(application) as client:
     answers = {
         "page": client.get("/").status_code,
         "health": [client.get("/api/health").status_code, client.get("/api/health").json()],
         "predict": client.post("/api/predict", content=b"x").json(),
     }
+    page = application.routes[-1].app._app.routes[-1].app.get_blocks()
 print(json.dumps(answers | {
     "has_launched": page.has_launched,
     "capacity": page.state_holder.capacity,
@@ -87,5 +87,5 @@ def test_everything_written_lies_in_the_state_directory(
     facts: dict[str, Any], state_dir: Path
 ) -> None:
     written = {path.name for path in state_dir.iterdir()}
-    assert written == {"examples", "gradio", "jobs", "reviews", "store"}
+    assert written == {"examples", "gradio", "jobs", "monitoring", "reviews", "store"}
     assert len(list((state_dir / "examples").iterdir())) == 8

@@ -1,0 +1,63 @@
+"""The page, which is put together while the REST routes answer already.
+
+Importing Gradio takes most of the time that a start takes. Whoever asks for the page meanwhile
+waits for it, as they would have waited for the server.
+"""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+from starlette.responses import PlainTextResponse
+from starlette.types import Receive, Scope, Send
+
+_log = logging.getLogger(__name__)
+
+
+class LatePage:
+    """An ASGI app that becomes another one once that is built.
+
+    Args:
+        build: returns the other one; called in a thread.
+    """
+
+    def __init__(self, build: Callable[[], FastAPI]) -> None:
+        self._build = build
+        self._app: FastAPI | None = None
+        self._settled = asyncio.Event()
+        self._closing = asyncio.Event()
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Build the page and keep it running within the block."""
+        task = asyncio.create_task(self._run())
+        try:
+            yield
+        finally:
+            self._closing.set()
+            await task
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request for the page, as soon as it is there."""
+        await self._settled.wait()
+        if self._app is not None:
+            await self._app(scope, receive, send)
+        elif scope["type"] == "http":
+            text = "The page could not be built; the log says why. The REST routes answer: /docs."
+            await PlainTextResponse(text, 503)(scope, receive, send)
+
+    async def _run(self) -> None:
+        try:
+            app = await asyncio.to_thread(self._build)
+            async with app.router.lifespan_context(app):
+                self._app = app
+                self._settled.set()
+                await self._closing.wait()
+        except Exception:
+            # The routes go on answering; a server that ends because of its page helps nobody.
+            _log.exception("the page could not be built")
+            self._app = None
+        finally:
+            self._settled.set()
