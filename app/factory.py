@@ -12,13 +12,14 @@ from fastapi_offline import FastAPIOffline
 
 from app.collection import CollectionService
 from app.examples import write_examples
+from app.handling import DirectRoute, handled
 from app.inspection import InspectionService
 from app.late_page import LatePage
 from app.learning import LearningService
 from app.metrics import Metrics
 from app.monitoring import MonitoringService
 from app.predictor import OnnxPredictor
-from app.rest import build_metrics_route, build_router
+from app.rest import PREDICT_PATH, build_metrics_route, build_router, predict_handler
 from app.service import PredictionService
 from app.settings import Settings
 from app.workers import WorkerPool
@@ -124,6 +125,12 @@ def create_app(settings: Settings) -> FastAPI:
     app.include_router(build_router(service, settings, collection, learning, monitoring))
     app.include_router(build_metrics_route(service, monitoring))
     app.mount("/", page)
+    app.add_middleware(
+        DirectRoute,
+        method="POST",
+        path=PREDICT_PATH,
+        handle=handled(PREDICT_PATH, predict_handler(service, settings), service.metrics),
+    )
     return app
 
 

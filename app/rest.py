@@ -1,18 +1,12 @@
 """The REST routes: a request in, one call of the service, JSON out."""
 
 import asyncio
-import logging
-import time
-from collections.abc import Callable, Coroutine, Mapping
-from typing import Any, Final
+from typing import Final
 
-import orjson
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import PlainTextResponse
-from fastapi.routing import APIRoute
 from starlette.routing import compile_path
 
-from app import logs
 from app.bodies import read_body, read_json, read_upload
 from app.collection import CollectionService
 from app.errors import (
@@ -21,12 +15,11 @@ from app.errors import (
     RetrainingOff,
     UnknownRoute,
     UploadsOff,
-    http_error,
 )
 from app.exposition import CONTENT_TYPE, Exposition
+from app.handling import Handler, route_class, to_json
 from app.learning import LearningService
 from app.monitoring import MonitoringService
-from app.results import new_request_id
 from app.scheduler import Schedule
 from app.schemas import (
     LEARNING_ERRORS,
@@ -56,15 +49,14 @@ from app.service import PredictionService
 from app.settings import Settings
 from app.uploads import unpack
 
-_log = logging.getLogger(__name__)
-
+PREDICT_PATH: Final = "/api/predict"
 ROUTES: Final = {
     "/api/health": "GET",
     "/api/health/live": "GET",
     "/api/status": "GET",
     "/api/alerts": "GET",
     "/api/alerts/{alert_id}/acknowledge": "POST",
-    "/api/predict": "POST",
+    PREDICT_PATH: "POST",
     "/api/upload_retrain_data": "POST",
     "/api/classes": "GET",
     "/api/retrain": "POST",
@@ -78,8 +70,6 @@ ROUTES: Final = {
     "/api/schedule": "GET, PUT",
 }
 _ALL_METHODS: Final = ["GET", "POST", "PUT", "PATCH", "DELETE"]
-
-Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
 
 def build_router(
@@ -98,54 +88,30 @@ def build_router(
         learning: retrains and changes the model; None where that is off.
         monitoring: knows whether all is well; None for the served version and its counts alone.
     """
-    router = APIRouter(prefix="/api", route_class=_route_class(service), tags=["REST"])
+    router = APIRouter(prefix="/api", route_class=route_class(service.metrics), tags=["REST"])
 
     @router.get("/health", responses={503: {"model": HealthBody}}, response_model=HealthBody)
     async def health(request: Request) -> Response:
         """Tell whether predictions are answered: 200 if a model is loaded and answers, else 503."""
         body = await asyncio.to_thread(service.check_health)
-        return _json(body, 200 if body["ready"] else 503)
+        return to_json(body, 200 if body["ready"] else 503)
 
     @router.get("/health/live", response_model=LiveBody)
     async def live(request: Request) -> Response:
         """Tell that the server runs, whether or not it has a model."""
-        return _json({"live": True})
+        return to_json({"live": True})
 
     @router.get("/status", response_model=StatusBody)
     async def status(request: Request) -> Response:
         """Return the served version and all figures of now."""
-        return _json(await asyncio.to_thread((monitoring or service).status))
+        return to_json(await asyncio.to_thread((monitoring or service).status))
 
-    @router.post(
+    router.post(
         "/predict",
         response_model=PredictionBody | list[NamedPrediction | NamedError],
         responses=PREDICT_ERRORS,
         openapi_extra=PREDICT_REQUEST,
-    )
-    async def predict(request: Request) -> Response:
-        """Name the fruit on one image, or on several; or say that it is none of these.
-
-        Send the image in the multipart field `file`, or as the body itself. Several `file` fields
-        are answered by a list in the same order with status 200; there, a file that is refused is
-        an entry with its `name` and `error`, and the others are answered.
-        """
-        request_id = request.state.request_id
-        body = await read_body(request, settings)
-        if len(body.files) == 1:
-            answer = await service.predict_async(
-                body.files[0].content,
-                top_k=body.options.top_k,
-                explain=body.options.explain,
-                request_id=request_id,
-            )
-            return _json(answer.to_dict())
-        answers = await service.predict_many_async(
-            body.files,
-            top_k=body.options.top_k,
-            explain=body.options.explain,
-            request_id=request_id,
-        )
-        return _json([answer.to_dict() for answer in answers])
+    )(predict_handler(service, settings))
 
     @router.post(
         "/upload_retrain_data",
@@ -169,12 +135,12 @@ def build_router(
             keep=not body.dry_run,
             relabel=body.relabel,
         )
-        return _json(report.to_dict())
+        return to_json(report.to_dict())
 
     @router.get("/classes", response_model=list[ClassProgress])
     async def classes(request: Request) -> Response:
         """Return how many photos each class has, and how many a retraining still wants."""
-        return _json(await asyncio.to_thread(_require(collection).progress))
+        return to_json(await asyncio.to_thread(_require(collection).progress))
 
     _add_learning_routes(router, learning)
     _add_alert_routes(router, monitoring, is_operator=learning is not None)
@@ -189,6 +155,42 @@ def build_router(
         raise UnknownRoute(path, list(ROUTES))
 
     return router
+
+
+def predict_handler(service: PredictionService, settings: Settings) -> Handler:
+    """Return what answers ``POST /api/predict``.
+
+    Args:
+        service: answers.
+        settings: limits of requests.
+    """
+
+    async def predict(request: Request) -> Response:
+        """Name the fruit on one image, or on several; or say that it is none of these.
+
+        Send the image in the multipart field `file`, or as the body itself. Several `file` fields
+        are answered by a list in the same order with status 200; there, a file that is refused is
+        an entry with its `name` and `error`, and the others are answered.
+        """
+        request_id = request.state.request_id
+        body = await read_body(request, settings)
+        if len(body.files) == 1:
+            answer = await service.predict_async(
+                body.files[0].content,
+                top_k=body.options.top_k,
+                explain=body.options.explain,
+                request_id=request_id,
+            )
+            return to_json(answer.to_dict())
+        answers = await service.predict_many_async(
+            body.files,
+            top_k=body.options.top_k,
+            explain=body.options.explain,
+            request_id=request_id,
+        )
+        return to_json([answer.to_dict() for answer in answers])
+
+    return predict
 
 
 def build_metrics_route(service: PredictionService, monitoring: MonitoringService) -> APIRouter:
@@ -211,7 +213,7 @@ def _add_alert_routes(
     async def alerts(request: Request) -> Response:
         """Return the alerts, the newest first, also those that were acknowledged."""
         found = await asyncio.to_thread(monitoring.alerts) if monitoring else []
-        return _json([alert.to_dict() for alert in found])
+        return to_json([alert.to_dict() for alert in found])
 
     @router.post(
         "/alerts/{alert_id}/acknowledge", response_model=AlertBody, responses=LEARNING_ERRORS
@@ -221,7 +223,7 @@ def _add_alert_routes(
         if monitoring is None or not is_operator:
             raise RetrainingOff
         number = _number(request.path_params["alert_id"], "alert", "GET /api/alerts")
-        return _json((await asyncio.to_thread(monitoring.acknowledge, number)).to_dict())
+        return to_json((await asyncio.to_thread(monitoring.acknowledge, number)).to_dict())
 
 
 def _add_learning_routes(router: APIRouter, learning: LearningService | None) -> None:
@@ -240,7 +242,7 @@ def _add_learning_routes(router: APIRouter, learning: LearningService | None) ->
         """Queue a retraining; all fields may be left out. One that waits already is returned."""
         body = await read_json(request, RetrainBody)
         job = await asyncio.to_thread(required().retrain, body.mode, "over the API")
-        return _json({"job_id": job.id, "state": str(job.state)}, 202)
+        return to_json({"job_id": job.id, "state": str(job.state)}, 202)
 
     @router.post(
         "/fetch_base_set", status_code=202, response_model=JobStarted, responses=LEARNING_ERRORS
@@ -251,32 +253,32 @@ def _add_learning_routes(router: APIRouter, learning: LearningService | None) ->
         What is there already is neither downloaded nor added again.
         """
         job = await asyncio.to_thread(required().fetch_base_set, "over the API")
-        return _json({"job_id": job.id, "state": str(job.state)}, 202)
+        return to_json({"job_id": job.id, "state": str(job.state)}, 202)
 
     @router.get("/jobs", response_model=list[JobBody], responses=LEARNING_ERRORS)
     async def jobs(request: Request) -> Response:
         """Return the retrainings, the newest first."""
-        return _json(await asyncio.to_thread(required().jobs))
+        return to_json(await asyncio.to_thread(required().jobs))
 
     @router.get("/jobs/{job_id}", response_model=JobDetails, responses=LEARNING_ERRORS)
     async def job(request: Request) -> Response:
         """Return one retraining with its progress and the comparison that decided it."""
-        return _json(await asyncio.to_thread(required().job, _job_id(request)))
+        return to_json(await asyncio.to_thread(required().job, _job_id(request)))
 
     @router.post("/jobs/{job_id}/cancel", response_model=JobBody, responses=LEARNING_ERRORS)
     async def cancel(request: Request) -> Response:
         """End a retraining that waits or runs."""
-        return _json(await asyncio.to_thread(required().cancel, _job_id(request)))
+        return to_json(await asyncio.to_thread(required().cancel, _job_id(request)))
 
     @router.get("/models", response_model=list[ModelBody], responses=LEARNING_ERRORS)
     async def models(request: Request) -> Response:
         """Return the published versions, the newest first."""
-        return _json(await asyncio.to_thread(required().models))
+        return to_json(await asyncio.to_thread(required().models))
 
     @router.post("/models/roll_back", response_model=ModelBody, responses=LEARNING_ERRORS)
     async def roll_back(request: Request) -> Response:
         """Serve the version that was active before the present one."""
-        return _json(await asyncio.to_thread(required().roll_back))
+        return to_json(await asyncio.to_thread(required().roll_back))
 
     @router.post(
         "/models/{version}/activate", response_model=ModelBody, responses=LEARNING_ERRORS,
@@ -287,14 +289,14 @@ def _add_learning_routes(router: APIRouter, learning: LearningService | None) ->
         body = await read_json(request, ActivateBody)
         version = request.path_params["version"]
         activate = required().activate
-        return _json(
+        return to_json(
             await asyncio.to_thread(activate, version, override=body.override, reason=body.reason)
         )
 
     @router.get("/schedule", response_model=ScheduleBody, responses=LEARNING_ERRORS)
     async def schedule(request: Request) -> Response:
         """Return when a retraining starts by itself."""
-        return _json(await asyncio.to_thread(required().describe_schedule))
+        return to_json(await asyncio.to_thread(required().describe_schedule))
 
     @router.put(
         "/schedule", response_model=ScheduleBody, responses=LEARNING_ERRORS,
@@ -304,7 +306,7 @@ def _add_learning_routes(router: APIRouter, learning: LearningService | None) ->
         """Change when a retraining starts by itself; what is left out is off."""
         chosen = await read_json(request, Schedule)
         await asyncio.to_thread(required().set_schedule, chosen)
-        return _json(await asyncio.to_thread(required().describe_schedule))
+        return to_json(await asyncio.to_thread(required().describe_schedule))
 
 
 def _job_id(request: Request) -> int:
@@ -321,48 +323,3 @@ def _require(collection: CollectionService | None) -> CollectionService:
     if collection is None:
         raise UploadsOff
     return collection
-
-
-def _route_class(service: PredictionService) -> type[APIRoute]:
-    """Return the class of routes that name, count and log each request, with errors as JSON."""
-
-    class Route(APIRoute):
-        def get_route_handler(self) -> Handler:
-            handle = super().get_route_handler()
-
-            async def handle_or_describe(request: Request) -> Response:
-                begun_at = time.perf_counter()
-                request_id = new_request_id(request.headers.get("x-request-id"))
-                request.state.request_id = request_id
-                logs.request_id.set(request_id)
-                try:
-                    response = await handle(request)
-                except Exception as error:
-                    status, body, headers = http_error(error, request_id)
-                    response = _json(body, status, headers)
-                response.headers["X-Request-ID"] = request_id
-                service.metrics.responded(request.method, self.path, response.status_code)
-                _log.log(
-                    _level(response.status_code),
-                    "%s %s %d %.1f ms",
-                    request.method,
-                    self.path,
-                    response.status_code,
-                    (time.perf_counter() - begun_at) * 1000,
-                )
-                return response
-
-            return handle_or_describe
-
-    return Route
-
-
-def _level(status: int) -> int:
-    """Return how loudly an answer is logged: what went well is heard only by who asks."""
-    if status < 400:
-        return logging.DEBUG
-    return logging.INFO if status < 500 else logging.ERROR
-
-
-def _json(content: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
-    return Response(orjson.dumps(content), status, headers, "application/json")

@@ -15,11 +15,11 @@ from tests.e2e.conftest import IN_A_BROWSER, Server
 pytestmark = IN_A_BROWSER
 
 
-@pytest.fixture(params=[1280, 390], ids=["wide", "phone"])
+@pytest.fixture
 def page(
     browser: sync_api.Browser, own_server: Server, request: pytest.FixtureRequest
 ) -> Iterator[sync_api.Page]:
-    page = browser.new_page(viewport={"width": request.param, "height": 844})
+    page = browser.new_page(viewport={"width": getattr(request, "param", 390), "height": 844})
     page.set_default_timeout(30_000)
     page.goto(own_server.url)
     page.get_by_role("tab", name="Upload").click()
@@ -28,6 +28,7 @@ def page(
     page.close()
 
 
+@pytest.mark.parametrize("page", [1280, 390], ids=["wide", "phone"], indirect=True)
 def test_a_new_class_is_rehearsed_added_browsed_removed_and_restored(
     page: sync_api.Page, own_server: Server, tmp_path: Path
 ) -> None:
