@@ -150,6 +150,7 @@ def _build_page(
 
     import gradio as gr  # seconds: only now, beside the routes, and never on the command line
 
+    from app.sessions import use_small_sessions
     from app.tabs.looks import CSS, theme
     from app.tabs.page import build_page
     from app.tabs.predict import PAGE_JS
@@ -184,4 +185,6 @@ def _build_page(
     # Only `launch` sets this. While it is False, Gradio takes any path that a client names as its
     # upload for one, and hands the server's own files to the handlers.
     page.has_launched = True
+    mounted = app.routes[-1]
+    use_small_sessions(mounted.app, page)  # type: ignore[attr-defined]  # a Mount has one
     return app

@@ -28,10 +28,14 @@ with TestClient(application) as client:
         "health": [client.get("/api/health").status_code, client.get("/api/health").json()],
         "predict": client.post("/api/predict", content=b"x").json(),
     }
-    page = application.routes[-1].app._app.routes[-1].app.get_blocks()
+    mounted = application.routes[-1].app._app.routes[-1].app
+    page = mounted.get_blocks()
+    session = mounted.state_holder["new"]
 print(json.dumps(answers | {
     "has_launched": page.has_launched,
     "capacity": page.state_holder.capacity,
+    "session_configs": len(session.config_values),
+    "session_components": len(session.blocks_config.blocks),
     "max_file_size": page.max_file_size,
     "allowed_paths": page.allowed_paths,
     "monitoring": page.enable_monitoring,
@@ -73,6 +77,8 @@ def test_page_keeps_its_limits(facts: dict[str, Any]) -> None:
     assert facts["has_launched"]  # else any file is served; see tests/e2e/test_safety.py
     assert facts["capacity"] == 7
     assert facts["max_file_size"] == 100_000_000
+    # Else each call of the API writes down the configuration of every component.
+    assert (facts["session_configs"], facts["session_components"] > 100) == (0, True)
     assert (facts["allowed_paths"], facts["monitoring"], facts["analytics"]) == ([], False, False)
     assert facts["limits"] == [None]
 
