@@ -1,6 +1,7 @@
-"""Load as users make it: photos to ``/api/predict``, and a monitor that polls the status.
+"""Load as users make it: photos over REST and over Gradio's API, uploads, and a monitor.
 
-    locust --headless --host http://127.0.0.1:7860 --users 100 --spawn-rate 10 --run-time 15m
+    locust --headless --host http://127.0.0.1:7860 --users 100 --spawn-rate 10 --run-time 15m \
+           --html report.html --csv report
 
 Photos are drawn; ``FRUIT_LOCUST_PHOTOS`` names a folder of your own. Never import this module where
 Gradio is imported: gevent patches the standard library.
@@ -63,6 +64,50 @@ class PhotoUser(HttpUser):
         self.client.post("/api/predict", files=files, name="/api/predict x4")
 
 
+class GradioUser(HttpUser):
+    """Does what a Gradio client does: upload, start, read the stream until the answer."""
+
+    weight = 2
+    wait_time = between(0.5, 2)
+
+    @task
+    def one_photo(self) -> None:
+        """Send one photo; the three requests count under names of their own."""
+        uploaded = self.client.post(
+            "/gradio_api/upload", files={"files": random.choice(PHOTOS)}, name="Gradio upload"
+        )
+        if not uploaded.ok:
+            return
+        photo = {"path": uploaded.json()[0], "meta": {"_type": "gradio.FileData"}}
+        started = self.client.post(
+            "/gradio_api/call/predict", json={"data": [photo, None, False]}, name="Gradio call"
+        )
+        if not started.ok:
+            return
+        path = f"/gradio_api/call/predict/{started.json()['event_id']}"
+        with self.client.get(path, name="Gradio stream", catch_response=True) as stream:
+            if "event: complete" not in stream.text:
+                stream.failure(stream.text[:200])
+
+
+class Collector(HttpUser):
+    """Asks what would become of photos in the store; a load test leaves nothing there."""
+
+    weight = 1
+    wait_time = between(2, 5)
+
+    @task
+    def upload(self) -> None:
+        """Upload one photo in a rehearsal, where the server takes any."""
+        data = {"class_name": "load test", "dry_run": "true"}
+        with self.client.post(
+            "/api/upload_retrain_data", data=data, files={"file": random.choice(PHOTOS)},
+            catch_response=True,
+        ) as answer:  # fmt: skip
+            if answer.status_code == 403:  # the server is open to other machines
+                answer.success()
+
+
 class Monitor(HttpUser):
     """Looks whether all is well."""
 
@@ -74,3 +119,4 @@ class Monitor(HttpUser):
         """Poll health and status."""
         self.client.get("/api/health")
         self.client.get("/api/status")
+        self.client.get("/metrics")
