@@ -18,4 +18,8 @@ def open_database(path: Path, tables: MetaData) -> Engine:
         connection.execute("PRAGMA busy_timeout = 30000")
 
     tables.create_all(engine)
+    # A database of an earlier release has its tables, which `create_all` leaves as they are.
+    for table in tables.tables.values():
+        for index in table.indexes:
+            index.create(engine, checkfirst=True)
     return engine

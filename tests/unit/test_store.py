@@ -1,6 +1,8 @@
 """The store adds, refuses doubles, keeps scenes together, and loses nothing half-way."""
 
 import io
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -234,3 +236,22 @@ def test_a_page_of_images_and_how_many_there_are(store: DatasetStore) -> None:
     assert count == 4
     assert len(first) == 3
     assert len({i.digest for i in first + second}) == 4
+
+
+def test_a_store_of_an_earlier_release_gets_the_indexes_it_lacks(tmp_path: Path) -> None:
+    DatasetStore(tmp_path).close()
+    with closing(sqlite3.connect(tmp_path / "index.db")) as connection:
+        connection.execute("DROP INDEX ix_images_kind")
+    DatasetStore(tmp_path).close()
+    with closing(sqlite3.connect(tmp_path / "index.db")) as connection:
+        plan = connection.execute(
+            "EXPLAIN QUERY PLAN SELECT source, label, split, count(*) FROM images GROUP BY 1, 2, 3"
+        ).fetchall()
+    assert "COVERING INDEX ix_images_kind" in str(plan)
+
+
+def test_a_page_begins_with_what_came_last(store: DatasetStore) -> None:
+    for seed in range(3):
+        store.add(picture(seed), label="apple", source="uploads", original_name=str(seed))
+    found, count = store.page(label="apple", source="uploads", limit=2)
+    assert ([image.original_name for image in found], count) == (["2", "1"], 3)
