@@ -11,12 +11,14 @@ import onnxruntime
 import pytest
 from PIL import Image, ImageDraw
 
+from app.drift import assess, references
+from app.figures import STAGES, Figures
 from app.service import PredictionService
 from data.drawings import EXAMPLE_LABELS, draw_fruit
 from data.labels import BASE_LABELS, NONE_OF_THESE
 from models.card import model_card
 from models.examination import EXAMINATION_NAME, Examination
-from models.registry import ModelVersion, open_registry
+from models.registry import ModelVersion, baseline_folder, open_registry
 from tests.conftest import confusion_of
 
 LABELS = (*BASE_LABELS, NONE_OF_THESE)
@@ -128,3 +130,45 @@ def as_png(picture: Image.Image) -> bytes:
     buffer = io.BytesIO()
     picture.save(buffer, "PNG")
     return buffer.getvalue()
+
+
+def part(examination: Examination, source: str, every: int = 1, begin: int = 0) -> Examination:
+    """Return every so-manieth of a source's images."""
+    rows = [r for r, i in enumerate(examination.images) if i.source == source][begin::every]
+    return Examination(
+        tuple(examination.images[row] for row in rows),
+        examination.confidence[rows],
+        examination.statistics[rows],
+    )
+
+
+def sent(examination: Examination) -> Figures:
+    """Return the figures of a server that was sent these images."""
+    figures = Figures()
+    for image, confidence, statistics in zip(
+        examination.images, examination.confidence, examination.statistics, strict=True
+    ):
+        stages = dict.fromkeys(STAGES, 1.0)
+        figures.add_prediction(image.answer, float(confidence), stages, statistics.tolist())
+    return figures
+
+
+def test_shop_photos_drift_from_a_version_that_was_tested_on_white_paper_alone() -> None:
+    examination = Examination.read(baseline_folder() / EXAMINATION_NAME)
+    white = references(part(examination, "fruits-360", every=2))
+    shop = sent(part(examination, "grocery"))
+
+    drift = assess(shop, white)
+
+    assert drift.state == "drifted"
+    assert drift.features[0].name == "white_border"
+    assert drift.features[0].distance > 0.95
+    # The shipped version was tested on both.
+    assert assess(shop, references(examination)).state == "alike"
+
+
+def test_more_of_the_same_does_not_drift() -> None:
+    examination = Examination.read(baseline_folder() / EXAMINATION_NAME)
+    for source in ("fruits-360", "grocery"):
+        first, second = (part(examination, source, every=2, begin=begin) for begin in (0, 1))
+        assert assess(sent(second), references(first)).state == "alike", source
