@@ -97,3 +97,13 @@ def test_a_running_job_is_cancelled_and_the_gradio_api_tells_all(
     page.get_by_role("tab", name="Retrain").click()
     page.click("#schedule-box button")
     page.wait_for_selector("text=25 photos are new")
+
+
+def test_the_base_set_is_offered_and_its_download_can_be_ended(page: sync_api.Page) -> None:
+    page.get_by_role("tab", name="Retrain").click()
+    page.click("#fetch-button")  # nothing outside can be reached here, and it tries again
+    page.wait_for_selector("#job >> text=Downloading Fruits-360")
+    page.click("#cancel")
+    page.wait_for_selector("#job .fc-state-cancelled")
+    assert "Download 1" in page.inner_text("#job")
+    sync_api.expect(page.locator("#fetch-button")).to_be_visible()
