@@ -149,7 +149,7 @@ class StoredImage:
     @property
     def path(self) -> str:
         """Where the file is, relative to the store's ``images`` folder."""
-        return f"{self.digest[:2]}/{self.digest}{self.suffix}"
+        return _path(self.digest, self.suffix)
 
 
 @dataclass(frozen=True, slots=True)
@@ -334,13 +334,21 @@ class DatasetStore:
 
     def snapshot(self) -> Snapshot:
         """Return the store as it is now, as an immutable list."""
-        return Snapshot.of(
-            self.images_dir,
-            (
-                SnapshotImage(i.path, i.label, i.digest, i.split, i.source, i.variety, i.scene)
-                for i in self.images()
-            ),
-        )
+        names = ("digest", "suffix", "label", "split", "source", "variety", "scene")
+        query = select(*(_images.c[name] for name in names))
+        splits = {str(split): split for split in Split}
+        with self._engine.connect() as connection:
+            return Snapshot.of(
+                self.images_dir,
+                [
+                    SnapshotImage(
+                        _path(digest, suffix), label, digest, splits[split], source, variety, scene
+                    )
+                    for digest, suffix, label, split, source, variety, scene in (
+                        connection.execute(query)
+                    )
+                ],
+            )
 
 
 class StoreBatch:
@@ -514,6 +522,10 @@ class _HashIndex(Generic[T]):
         distances = np.bitwise_count(known ^ np.uint64(fingerprint))
         nearest = int(distances.argmin())
         return self._items[nearest] if distances[nearest] <= within_bits else None
+
+
+def _path(digest: str, suffix: str) -> str:
+    return f"{digest[:2]}/{digest}{suffix}"
 
 
 def _stored(row: Any) -> StoredImage:
