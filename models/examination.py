@@ -7,33 +7,21 @@ what people send still is like what the version was tested on. No picture is in 
 
 import io
 import json
-import zlib
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
-from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
 
+from models.arrays import read_arrays
 from models.errors import InvalidVersion
 
 EXAMINATION_NAME: Final = "examination.npz"
 # Of the picture as the network sees it, each 0..1.
 STATISTICS: Final = ("brightness", "contrast", "saturation", "white_border", "sharpness")
 _FORMAT: Final = 1
-# What a damaged file raises; zipfile says RuntimeError of a method or a password it does not know.
-_UNREADABLE: Final = (
-    OSError,
-    EOFError,
-    LookupError,
-    RuntimeError,
-    TypeError,
-    ValueError,
-    BadZipFile,
-    zlib.error,
-)
 _WHITE: Final = 230  # of 255: paper and studio grounds are above, light walls mostly below
 
 
@@ -99,9 +87,8 @@ class Examination:
         Raises:
             InvalidVersion: the file cannot be read or is no examination.
         """
+        arrays = read_arrays(path)
         try:
-            with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as content:
-                arrays = {name: content[name] for name in content.files}
             known: dict[str, Any] = json.loads(arrays["known"].tobytes())
             if known["format"] != _FORMAT or known["statistics"] != list(STATISTICS):
                 raise ValueError("it is of another format")
@@ -117,8 +104,8 @@ class Examination:
                 len(STATISTICS),
             ):
                 raise ValueError("its parts do not fit together")
-        except _UNREADABLE as e:
-            raise InvalidVersion(f"{path} is no examination file: {e}") from e
+        except (LookupError, TypeError, ValueError) as error:
+            raise InvalidVersion(f"{path} is no examination file: {error}") from error
         return cls(images, confidence, statistics)
 
 

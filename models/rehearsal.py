@@ -10,11 +10,11 @@ from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
 
+from models.arrays import read_arrays
 from models.errors import InvalidVersion
 
 _FORMAT = 1
@@ -66,14 +66,14 @@ class Rehearsal:
         Raises:
             InvalidVersion: the file cannot be read or is no rehearsal.
         """
+        arrays = read_arrays(path)
         try:
-            with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as content:
-                features, text = content["features"], content["known"]
-            known: dict[str, Any] = json.loads(text.tobytes())
+            features = arrays["features"]
+            known: dict[str, Any] = json.loads(arrays["known"].tobytes())
             images = tuple(RehearsedImage(*row) for row in known["images"])
             if known["format"] != _FORMAT or features.shape[0] != len(images):
                 raise ValueError("its parts do not fit together")
-        except (OSError, EOFError, ValueError, KeyError, TypeError, BadZipFile) as error:
+        except (LookupError, TypeError, ValueError) as error:
             raise InvalidVersion(f"{path} is no rehearsal file: {error}") from error
         return cls(known["backbone"], features, images)
 

@@ -46,7 +46,7 @@ def test_a_damaged_file_is_named(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "examination.npz"
     path.write_bytes(content)
 
-    with pytest.raises(InvalidVersion, match=r"examination\.npz is no examination file"):
+    with pytest.raises(InvalidVersion, match=r"examination\.npz cannot be read"):
         Examination.read(path)
 
 
@@ -66,7 +66,7 @@ def test_wherever_a_byte_is_wrong_the_file_is_read_or_named(tmp_path: Path) -> N
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
-    with pytest.raises(InvalidVersion, match=r"absent\.npz is no examination file"):
+    with pytest.raises(InvalidVersion, match=r"absent\.npz cannot be read"):
         Examination.read(tmp_path / "absent.npz")
 
 

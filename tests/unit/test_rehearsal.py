@@ -37,7 +37,7 @@ def test_the_test_images_of_the_classes_are_known_by_their_digests(tmp_path: Pat
 def test_a_damaged_file_is_named(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "rehearsal.npz"
     path.write_bytes(content)
-    with pytest.raises(InvalidVersion, match=r"rehearsal\.npz is no rehearsal file"):
+    with pytest.raises(InvalidVersion, match=r"rehearsal\.npz cannot be read"):
         Rehearsal.read(path)
 
 
