@@ -1,12 +1,14 @@
 """Command line: ``python -m app`` serves; ``python -m app predict PATH...`` answers and ends."""
 
 import argparse
+import ctypes
 import json
 import logging
 import os
 import socket
 import sys
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -41,11 +43,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def serve(settings: Settings) -> int:
     """Serve until interrupted or terminated; requests in flight are finished first."""
+    limit_arenas()
     from app.factory import create_app
 
     server = make_server(settings, create_app(settings))
     server.run()
     return 0 if server.started else 1
+
+
+def limit_arenas() -> None:
+    """Let glibc keep two arenas of memory, instead of up to eight a core.
+
+    Each of the threads that ever decoded a photo would otherwise hold freed memory of its own.
+    ``M_ARENA_MAX`` is -8 in ``malloc.h``; systems with another library are left alone.
+    """
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL("libc.so.6").mallopt(-8, 2)
 
 
 def make_server(settings: Settings, app: "FastAPI") -> "uvicorn.Server":

@@ -233,7 +233,7 @@ class PredictionService:
             BadRequest, Overloaded, NoModel: as ``predict``, for all of them together.
         """
         with self._counted(), self._pool.admitted():
-            return self._run_many(files, top_k, explain, request_id)
+            return list(self._pool.run_all(self._tasks(files, top_k, explain, request_id)))
 
     async def predict_many_async(
         self,
@@ -245,7 +245,7 @@ class PredictionService:
     ) -> list[Prediction | Refusal]:
         """As ``predict_many``, without holding the event loop."""
         with self._counted(), self._pool.admitted():
-            return await asyncio.to_thread(self._run_many, files, top_k, explain, request_id)
+            return await self._pool.run_all_async(self._tasks(files, top_k, explain, request_id))
 
     def opinion(self, content: bytes) -> Prediction | None:
         """Return what the served version says of an image, outside of every count and queue.
@@ -366,17 +366,16 @@ class PredictionService:
             statistics=tuple(picture_statistics(image).tolist()),
         )
 
-    def _run_many(
+    def _tasks(
         self,
         files: Sequence[ImageFile | Refusal],
         top_k: int | None,
         explain: bool,
         request_id: str | None,
-    ) -> list[Prediction | Refusal]:
+    ) -> list[Callable[[], Prediction | Refusal]]:
         _ = self.served  # without a model the whole request fails, not each image by itself
         request_id = request_id or new_request_id()
-        tasks = [partial(self._predict_or_refuse, f, top_k, explain, request_id) for f in files]
-        return list(self._pool.run_all(tasks))
+        return [partial(self._predict_or_refuse, f, top_k, explain, request_id) for f in files]
 
     def _predict_or_refuse(
         self, file: ImageFile | Refusal, top_k: int | None, explain: bool, request_id: str

@@ -1,5 +1,6 @@
 """A few threads that decode and predict, with a bounded queue before them."""
 
+import asyncio
 import threading
 import time
 from collections import deque
@@ -82,6 +83,18 @@ class WorkerPool:
             window.append(self._executor.submit(task))
         while window:
             yield window.popleft().result()
+
+    async def run_all_async(self, tasks: Iterable[Callable[[], T]]) -> list[T]:
+        """Return the tasks' results in order, as ``run_all`` does, without holding a thread."""
+        results: list[T] = []
+        window: deque[Future[T]] = deque()
+        for task in tasks:
+            if len(window) >= self._threads:
+                results.append(await asyncio.wrap_future(window.popleft()))
+            window.append(self._executor.submit(task))
+        while window:
+            results.append(await asyncio.wrap_future(window.popleft()))
+        return results
 
     @contextmanager
     def admitted(self) -> Iterator[None]:

@@ -1,5 +1,6 @@
 """The bounded pool: what it refuses, and that large batches let others through."""
 
+import asyncio
 import threading
 from functools import partial
 
@@ -70,4 +71,26 @@ def test_run_all_keeps_the_order_and_hands_over_a_thread_full_at_a_time() -> Non
         assert next(results) == 0
         assert len(started) <= 3
         assert list(results) == [1, 2, 3, 4, 5, 6]
+    pool.close()
+
+
+def test_run_all_async_keeps_the_order_and_holds_no_thread_of_the_loop() -> None:
+    pool = WorkerPool(threads=2, max_pending=1, max_wait_s=60)
+    release = threading.Event()
+
+    def task(number: int) -> int:
+        release.wait(10)
+        return number
+
+    async def run() -> tuple[int, list[int]]:
+        batches = [
+            asyncio.create_task(pool.run_all_async(partial(task, n) for n in range(3)))
+            for _ in range(40)
+        ]
+        # The loop's own threads, of which there are few, are still free for others.
+        other = await asyncio.wait_for(asyncio.to_thread(lambda: 7), timeout=5)
+        release.set()
+        return other, [n for batch in batches for n in await batch]
+
+    assert asyncio.run(run()) == (7, [0, 1, 2] * 40)
     pool.close()
