@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import httpx
 import pytest
 from playwright import sync_api
 
@@ -68,7 +69,10 @@ def running_server(state_dir: Path, log: Path) -> Iterator[Server]:
             assert process.stdout is not None
             line = process.stdout.readline()
             assert line.startswith("Running on http://"), log.read_text()
-            yield Server(line.split()[2], state_dir, environment, process.pid)
+            url = line.split()[2]
+            # The routes answer from now on; the page comes some seconds later.
+            assert httpx.get(url, timeout=60).status_code == 200, log.read_text()
+            yield Server(url, state_dir, environment, process.pid)
         finally:
             process.send_signal(signal.SIGTERM)
             process.wait(20)
