@@ -22,6 +22,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import httpx
+
 from app.predictor import OnnxPredictor
 from app.service import PredictionService
 from data.drawings import EXAMPLE_LABELS, draw_fruit
@@ -101,7 +103,9 @@ def _server(state: Path) -> Iterator[int]:
     )
     try:
         line = process.stdout.readline() if process.stdout else ""
-        yield int(line.split("http://127.0.0.1:")[1].split()[0])
+        port = int(line.split("http://127.0.0.1:")[1].split()[0])
+        httpx.get(f"http://127.0.0.1:{port}", timeout=60)  # the page is built after the routes
+        yield port
     finally:
         process.terminate()
         process.wait()

@@ -139,6 +139,7 @@ def main() -> int:
         try:
             assert process.stdout
             url = process.stdout.readline().split()[2]
+            httpx.get(url, timeout=60)  # the page is built after the routes
             asyncio.run(measure(url, options.rate, options.seconds))
         finally:
             process.terminate()

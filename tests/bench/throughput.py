@@ -127,7 +127,8 @@ def load(url: str, photos: list[Path], connections: int, seconds: float) -> dict
 def our_server(state_dir: Path) -> Iterator[str]:
     """Run the app over an empty state; yield its address."""
     environment = {"FRUIT_STATE_DIR": str(state_dir), "FRUIT_MAX_PENDING": "256"}
-    with _running([sys.executable, "-m", "app"], environment, "/api/health") as url:
+    # The page is built after the routes, and takes a core meanwhile.
+    with _running([sys.executable, "-m", "app"], environment, "/") as url:
         yield url
 
 
@@ -157,7 +158,7 @@ def _running(command: list[str], environment: dict[str, str], path: str) -> Iter
             if process.poll() is not None or time.monotonic() > deadline:
                 raise SystemExit(f"{' '.join(command)} did not start.")
             try:
-                httpx.get(url + path, timeout=1)
+                httpx.get(url + path, timeout=60)
                 break
             except httpx.HTTPError:
                 time.sleep(0.2)
