@@ -239,6 +239,9 @@ def test_a_thorough_job_goes_on_training_every_layer(state: Path, everything: Pa
     assert manifest.gate.comparisons["drawn/test"].images == 12
     assert manifest.gate.recalls["drawn/validation"]["kiwi"].images == 6
     assert manifest.metrics["drawn/test"].accuracy >= 0.9
+    assert set(manifest.metrics) == {"drawn/test"}  # the version before may know the others
+    assert manifest.calibration is not None
+    assert manifest.calibration.chosen_on == "drawn"  # as it was
     found = Examination.read(state / "models/versions" / result.version / EXAMINATION_NAME)
     assert confusion_of(found, "drawn", manifest) == manifest.metrics["drawn/test"].confusion
     assert np.isfinite(found.statistics).all()
