@@ -42,6 +42,7 @@ from training.features import Features, photo_features, rehearsed, view_features
 from training.gate import Judged, NewPhotos, judge
 from training.head import PULL_KNOWN, PULL_NEW, Head, fit_head
 from training.label_errors import likely_mislabelled
+from training.namesakes import namesakes
 from training.network import (
     backbone_digest,
     backbone_of,
@@ -268,38 +269,19 @@ def plan_quick(snapshot: Snapshot, start: ModelManifest, known: Features) -> _Pl
         )
     taken = {image.digest for image in fresh}
     images = [image for image in known.images if image.digest not in taken]
-    # Also those of classes that an earlier quick retraining added.
-    added = set(labels) - rehearsed_labels
-    namesakes = {
-        image.variety
-        for image in images
-        if image.label == start.none_label and any(_names(image.variety, label) for label in added)
-    }
-    if namesakes:
+    renamed = namesakes(images, labels)
+    if renamed:
         notes.append(
-            f"Pictures of {', '.join(sorted(namesakes))} count no longer as none of the classes."
+            f"Pictures of {', '.join(sorted(renamed))} count no longer as none of the classes."
         )
     kept = known.where(
         lambda i: (
             i.digest not in taken
             and i.label in labels
-            and not (i.label == start.none_label and i.variety in namesakes)
+            and not (i.label == start.none_label and i.variety in renamed)
         )
     )
     return _Plan(labels, kept, tuple(fresh), tuple(notes))
-
-
-def _names(variety: str, label: str) -> bool:
-    """Return whether a publisher's folder is called as the class, in the singular or plural."""
-    parts = variety.casefold().replace("/", " ").replace("-", " ").replace("_", " ").split()
-    words = label.casefold().replace("-", " ").replace("_", " ").split()
-    return any(
-        all(
-            word in (part, part + "s", part + "es") or part in (word + "s", word + "es")
-            for part, word in zip(parts[at:], words, strict=False)
-        )
-        for at in range(len(parts) - len(words) + 1)
-    )
 
 
 class _Fitting:

@@ -12,6 +12,7 @@ from models.manifest import ModelManifest
 from models.registry import ModelRegistry, ModelVersion
 from training.config import TrainConfig
 from training.errors import NotEnoughData
+from training.namesakes import namesakes
 from training.retrain import retrain
 from training.train import Epoch
 
@@ -76,6 +77,9 @@ def thorough_config(start: ModelManifest) -> TrainConfig:
 def teachable(snapshot: Snapshot, start: ModelManifest) -> Snapshot:
     """Return the images of the version's labels and of new classes with enough photos.
 
+    Pictures of none of the classes whose publisher calls them as a new class is called are left
+    out: they show it.
+
     Raises:
         NotEnoughData: a label of the version has too few images to rehearse, or none to judge by.
     """
@@ -93,4 +97,10 @@ def teachable(snapshot: Snapshot, start: ModelManifest) -> Snapshot:
         )
     labels = {i.label for i in snapshot.images if counts[i.label, Split.TRAIN] >= MIN_NEW_CLASS}
     labels.add(NONE_OF_THESE)
-    return Snapshot(snapshot.root, tuple(i for i in snapshot.images if i.label in labels))
+    renamed = namesakes(snapshot.images, labels)
+    kept = (
+        image
+        for image in snapshot.images
+        if image.label in labels and not (image.label == NONE_OF_THESE and image.variety in renamed)
+    )
+    return Snapshot(snapshot.root, tuple(kept))

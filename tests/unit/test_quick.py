@@ -11,7 +11,7 @@ from data.splits import Split
 from models.manifest import DataSource, InputSpec, ModelManifest
 from training.errors import NotEnoughData
 from training.features import Features
-from training.quick import _names, _sources, deal, plan_quick
+from training.quick import _sources, deal, plan_quick
 
 START = ModelManifest(
     version="v0002",
@@ -94,21 +94,6 @@ def test_a_test_image_stays_one_whatever_it_is_called_now() -> None:
 
     assert [i.digest for i in found.fresh] == ["x"]
     assert "b" in [i.digest for i in found.known.images]
-
-
-@pytest.mark.parametrize(
-    ("variety", "label", "same"),
-    [
-        ("Fruit/Kiwi", "kiwi", True),
-        ("Limes 1", "lime", True),
-        ("Vegetables/Tomato/Vine-Tomato", "tomatoes", True),
-        ("Fruit/Red-Grapefruit", "red grapefruit", True),
-        ("Fruit/Pineapple", "apple", False),
-        ("Packages/Milk", "kiwi", False),
-    ],
-)
-def test_names_are_compared_word_by_word(variety: str, label: str, same: bool) -> None:
-    assert _names(variety, label) is same
 
 
 def test_folds_keep_scenes_together_and_spread_each_class() -> None:
