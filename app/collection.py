@@ -5,14 +5,16 @@ nothing, so a person sees what will happen before it does.
 """
 
 import hashlib
+import sys
 import threading
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any, Final
 
-from app.errors import BadRequest
+from app.errors import BadRequest, StoreFull
 from app.results import ImageFile, Prediction, Refusal
 from app.service import PredictionService
 from data.errors import DataError
@@ -104,6 +106,8 @@ class CollectionService:
         reviews: the photos that visitors gave with a right name.
         shipped_tests: gives the digests of test images that are not in the store but judge the
             models all the same.
+        max_classes: how many classes there may be.
+        max_bytes: how many bytes uploads may fill the store with.
     """
 
     def __init__(
@@ -112,11 +116,16 @@ class CollectionService:
         service: PredictionService,
         reviews: ReviewQueue,
         shipped_tests: Callable[[], frozenset[str]] = frozenset,
+        *,
+        max_classes: int = sys.maxsize,
+        max_bytes: int = sys.maxsize,
     ) -> None:
         self._store = store
         self._shipped_tests = shipped_tests
         self._service = service
         self._reviews = reviews
+        self._max_classes = max_classes
+        self._max_bytes = max_bytes
         self._writing = threading.Lock()  # a rehearsal and an upload must not see each other
 
     def upload(
@@ -140,11 +149,13 @@ class CollectionService:
         Raises:
             InvalidLabel: the class name breaks the rules.
             BadRequest: there is no file.
+            StoreFull: the store would have more classes or bytes than it may.
         """
         if not files:
             raise BadRequest("No photo was sent. Choose some, or a zip of them.")
         label = normalise_label(class_name) if class_name and class_name.strip() else None
         tests = self._shipped_tests()
+        self._check_room(files, label)
         with self._writing, self._store.batch(keep=keep) as batch:
             outcomes = [_add(batch, file, label, relabel, tests) for file in files]
         report = [
@@ -281,6 +292,23 @@ class CollectionService:
         self._store.close()
         self._reviews.close()
 
+    def _check_room(self, files: Sequence[ImageFile | Refusal], label: str | None) -> None:
+        photos = [file for file in files if isinstance(file, ImageFile)]
+        size_bytes = self._store.size_bytes() + sum(len(photo.content) for photo in photos)
+        if size_bytes > self._max_bytes:
+            raise StoreFull(
+                f"The store would hold {size_bytes:,} bytes of photos; the limit is "
+                f"{self._max_bytes:,}. Remove some, or raise FRUIT_MAX_STORE_BYTES."
+            )
+        known = set(self.classes())
+        wanted = {label} if label else _folder_labels(photos)
+        count = len(known | wanted)
+        if wanted - known and count > self._max_classes:
+            raise StoreFull(
+                f"There would be {count:,} classes; the limit is {self._max_classes:,}. Use one "
+                "that there is, or raise FRUIT_MAX_CLASSES."
+            )
+
     def _described(
         self, file: ImageFile | Refusal, label: str, outcome: AddOutcome
     ) -> UploadedFile:
@@ -300,6 +328,15 @@ def _folder_label(name: str) -> str:
             "folder per class."
         )
     return normalise_label(parent)
+
+
+def _folder_labels(photos: Iterable[ImageFile]) -> set[str]:
+    """Return the classes that the folders of photos name; a bad name is said of each file later."""
+    found = set()
+    for photo in photos:
+        with suppress(DataError, BadRequest):
+            found.add(_folder_label(photo.name))
+    return found
 
 
 def _add(

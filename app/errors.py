@@ -4,17 +4,22 @@ ServingError
 ├── InvalidSettings     (ValueError)    an environment variable cannot be used
 ├── BadRequest          (ValueError)    400  the request is not put together as documented
 ├── InvalidSchedule     (ValueError)    400  a schedule cannot be kept
-├── UploadsOff          (PermissionError)  403  photos are not taken here
-├── RetrainingOff       (PermissionError)  403  nor are models trained or changed
+├── TokenRequired       (PermissionError)  401  this is the operator's, and no token came
+├── WrongToken          (PermissionError)  401  another one came
+├── OperatorOff         (PermissionError)  403  this is the operator's, and nobody is one here
+├── CrossSite           (PermissionError)  403  another site's page sent the request
 ├── UnknownRoute        (LookupError)   404  no such route under /api
 ├── JobNotFound         (LookupError)   404  no job has that number
 ├── AlertNotFound       (LookupError)   404  no alert has that number
 ├── MethodNotAllowed    (LookupError)   405  the route exists, with another method
 ├── NotReady            (RuntimeError)  409  a retraining cannot start yet
+├── StoreFull           (RuntimeError)  413  the store holds as much as it may
 ├── PayloadTooLarge     (ValueError)    413  more bytes than a file or a request may have
 ├── TooManyFiles        (ValueError)    413  more images than one request may have
 ├── UnsupportedContent  (ValueError)    415  the body is of a type that is not read
 ├── Overloaded          (RuntimeError)  429  all workers are busy and enough requests wait
+├── TooManyRequests     (RuntimeError)  429  this client sends more than it may
+├── TooManyAttempts     (RuntimeError)  429  this client sent too many wrong tokens
 ├── TooManyJobs         (RuntimeError)  429  as many retrainings wait as may
 ├── NoModel             (RuntimeError)  503  no version could be loaded
 └── ModelMismatch       (ValueError)    a model file is not what its manifest says
@@ -47,23 +52,48 @@ class BadRequest(ServingError, ValueError):
     """The request is not put together as the documentation asks."""
 
 
-class UploadsOff(ServingError, PermissionError):
-    """Photos are not taken, because strangers can reach this server."""
+class TokenRequired(ServingError, PermissionError):
+    """The request is one that only the operator may send, and has no token."""
 
     def __init__(self) -> None:
         super().__init__(
-            "Uploading is off: this server can be reached from other machines, and nobody is told "
-            "apart yet. Run it on 127.0.0.1 to collect photos."
+            "This is for the operator. Send the token as `Authorization: Bearer TOKEN` or "
+            "`X-Operator-Token: TOKEN`, or sign in on the page."
         )
 
 
-class RetrainingOff(ServingError, PermissionError):
-    """Models are not trained or changed, because strangers can reach this server."""
+class WrongToken(ServingError, PermissionError):
+    """The token is not the operator's."""
+
+    def __init__(self) -> None:
+        super().__init__("That is not the operator's token. Look it up in FRUIT_ADMIN_TOKEN.")
+
+
+class OperatorOff(ServingError, PermissionError):
+    """The request is one that only the operator may send, and nobody is the operator here.
+
+    Args:
+        at_machine: whether the person at the server's machine is, by its own address.
+    """
+
+    def __init__(self, *, at_machine: bool = False) -> None:
+        where = (
+            "Without a token, this is only for the person at the server's own machine, at "
+            "http://127.0.0.1 or http://localhost, without a proxy."
+            if at_machine
+            else "This is for the operator, and off: other machines can reach this server, and it "
+            "has no token to tell the operator by."
+        )
+        super().__init__(f"{where} Set FRUIT_ADMIN_TOKEN and start it again.")
+
+
+class CrossSite(ServingError, PermissionError):
+    """The page of another site made a browser send the request."""
 
     def __init__(self) -> None:
         super().__init__(
-            "Retraining and changing the model are off: this server can be reached from other "
-            "machines, and nobody is told apart yet. Run it on 127.0.0.1 to do either."
+            "A page of another site sent this request, which only this server's own page may. "
+            "Open the page itself; programs send the operator's token."
         )
 
 
@@ -87,6 +117,37 @@ class AlertNotFound(ServingError, LookupError):
 
 class NotReady(ServingError, RuntimeError):
     """A retraining cannot start, and why."""
+
+
+class TooManyRequests(ServingError, RuntimeError):
+    """One client sends more requests than it may.
+
+    Args:
+        retry_after_s: when to try again, in seconds.
+    """
+
+    def __init__(self, retry_after_s: int) -> None:
+        self.retry_after_s = retry_after_s
+        super().__init__(
+            f"Too many requests came from this address within a minute; try again in "
+            f"{retry_after_s} s, and send several photos in one request."
+        )
+
+
+class TooManyAttempts(ServingError, RuntimeError):
+    """One client sent too many wrong tokens.
+
+    Args:
+        retry_after_s: when to try again, in seconds.
+    """
+
+    def __init__(self, retry_after_s: int) -> None:
+        self.retry_after_s = retry_after_s
+        super().__init__(f"Too many wrong tokens came from here; try again in {retry_after_s} s.")
+
+
+class StoreFull(ServingError, RuntimeError):
+    """The store holds as many classes, or bytes, as it may."""
 
 
 class TooManyJobs(ServingError, RuntimeError):
@@ -165,8 +226,10 @@ class ModelMismatch(ServingError, ValueError):
 _STATUS: Final[tuple[tuple[type[Exception], int], ...]] = (
     (BadRequest, 400),
     (InvalidSchedule, 400),
-    (UploadsOff, 403),
-    (RetrainingOff, 403),
+    (TokenRequired, 401),
+    (WrongToken, 401),
+    (OperatorOff, 403),
+    (CrossSite, 403),
     (JobNotFound, 404),
     (AlertNotFound, 404),
     (VersionNotFound, 404),
@@ -174,6 +237,7 @@ _STATUS: Final[tuple[tuple[type[Exception], int], ...]] = (
     (VersionRejected, 409),
     (UnknownRoute, 404),
     (MethodNotAllowed, 405),
+    (StoreFull, 413),
     (PayloadTooLarge, 413),
     (TooManyFiles, 413),
     (ImageTooLarge, 413),
@@ -181,6 +245,8 @@ _STATUS: Final[tuple[tuple[type[Exception], int], ...]] = (
     (UnsupportedImage, 415),
     (DataError, 422),  # a picture that is damaged, or an archive that is
     (Overloaded, 429),
+    (TooManyRequests, 429),
+    (TooManyAttempts, 429),
     (TooManyJobs, 429),
     (NoModel, 503),
 )
@@ -207,8 +273,10 @@ def http_error(error: Exception, request_id: str) -> tuple[int, dict[str, Any], 
     """Return status, JSON body and headers of the HTTP answer to any error."""
     status, description = describe_error(error, request_id)
     headers = {}
-    if isinstance(error, Overloaded):
+    if isinstance(error, Overloaded | TooManyRequests | TooManyAttempts):
         headers["Retry-After"] = str(error.retry_after_s)
+    if isinstance(error, TokenRequired | WrongToken):
+        headers["WWW-Authenticate"] = 'Bearer realm="operator"'
     if isinstance(error, MethodNotAllowed):
         headers["Allow"] = error.allowed
     return status, {"error": description}, headers

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
@@ -10,18 +11,23 @@ from pathlib import Path
 from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
 
+from app.access import Access, Role
 from app.collection import CollectionService
 from app.examples import write_examples
 from app.handling import DirectRoute, handled
+from app.headers import SecurityHeaders, allow_other_sites
 from app.inspection import InspectionService
 from app.late_page import LatePage
 from app.learning import LearningService
 from app.metrics import Metrics
 from app.monitoring import MonitoringService
+from app.pages import Pages
 from app.predictor import OnnxPredictor
+from app.rates import Rate, RateLimits
 from app.rest import PREDICT_PATH, build_metrics_route, build_router, predict_handler
 from app.service import PredictionService
 from app.settings import Settings
+from app.sign_in import build_sign_in
 from app.workers import WorkerPool
 from data.reviews import ReviewQueue
 from data.state import reviews_dir, store_dir
@@ -57,7 +63,14 @@ def create_collection(
         path = registry.get(manifest.version).folder / REHEARSAL_NAME
         return judging_digests(path, tuple(manifest.classes)) if path.exists() else frozenset()
 
-    return CollectionService(store, service, reviews, shipped_tests)
+    return CollectionService(
+        store,
+        service,
+        reviews,
+        shipped_tests,
+        max_classes=settings.max_classes,
+        max_bytes=settings.max_store_bytes,
+    )
 
 
 def create_learning(
@@ -79,39 +92,43 @@ def create_app(settings: Settings) -> FastAPI:
 
     Where no model version can be loaded the app starts all the same, and says so.
     """
+    access = Access(settings)
     registry = open_registry(settings.state_dir)
     service = create_service(settings, registry)
-    collection: CollectionService | None = None
-    learning: LearningService | None = None
-    store: DatasetStore | None = None
-    # Nobody is told apart yet, so only the person at this machine may change photos and models.
-    if settings.is_local:
-        store = DatasetStore(store_dir(settings.state_dir), settings.image_limits)
-        collection = create_collection(settings, service, registry, store)
-        learning = create_learning(settings, service, registry, store)
-
+    store = DatasetStore(store_dir(settings.state_dir), settings.image_limits)
+    collection = create_collection(settings, service, registry, store)
+    learning = create_learning(settings, service, registry, store)
     monitoring = MonitoringService(
         service, registry, settings.state_dir, store, learning, webhook=settings.alert_webhook
     )
 
-    inspection = InspectionService(registry, store)
-    page = LatePage(
-        partial(_build_page, service, collection, learning, monitoring, inspection, settings)
-    )
+    building = threading.Lock()  # Gradio puts components into the page that was begun last
+
+    def page(role: Role) -> LatePage:
+        # Others than the operator are not shown the photos behind the figures.
+        inspection = InspectionService(registry, store if role.is_operator else None)
+
+        def build() -> FastAPI:
+            with building:
+                return _build_page(
+                    service, collection, learning, monitoring, inspection, settings, role
+                )
+
+        return LatePage(build)
+
+    built = {role.is_operator: page(role) for role in access.roles}
+    pages = Pages(access, operators=built.get(True), everybodys=built.get(False))
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        if learning:
-            learning.start()
+        learning.start()
         monitoring.start()
-        async with page.running():
+        async with pages.running():
             yield
-        if learning:
-            await asyncio.to_thread(learning.close)
+        await asyncio.to_thread(learning.close)
         service.close()
         await asyncio.to_thread(monitoring.close)
-        if collection:
-            collection.close()
+        collection.close()
 
     # FastAPI's own /docs fetches its script from another host; this one brings it along.
     app = FastAPIOffline(
@@ -122,27 +139,38 @@ def create_app(settings: Settings) -> FastAPI:
         lifespan=lifespan,
     )
     app.state.service = service
-    app.include_router(build_router(service, settings, collection, learning, monitoring))
+    app.include_router(build_router(service, settings, access, collection, learning, monitoring))
     app.include_router(build_metrics_route(service, monitoring))
-    app.mount("/", page)
+    app.include_router(build_sign_in(access, service.metrics))
+    app.mount("/", pages)
+    # The last one sees a request first.
     app.add_middleware(
         DirectRoute,
         method="POST",
         path=PREDICT_PATH,
         handle=handled(PREDICT_PATH, predict_handler(service, settings), service.metrics),
     )
+    app.add_middleware(
+        RateLimits,
+        rate=Rate(settings.max_requests_per_minute),
+        is_exempt=access.is_operator,
+        metrics=service.metrics,
+    )
+    allow_other_sites(app)
+    app.add_middleware(SecurityHeaders, on_space=settings.on_space)
     return app
 
 
 def _build_page(
     service: PredictionService,
-    collection: CollectionService | None,
-    learning: LearningService | None,
+    collection: CollectionService,
+    learning: LearningService,
     monitoring: MonitoringService,
     inspection: InspectionService,
     settings: Settings,
+    role: Role,
 ) -> FastAPI:
-    """Return an app with nothing but the page."""
+    """Return an app with nothing but one page."""
     # Gradio keeps uploads where this says, and reads it when it makes components.
     uploads = settings.state_dir / "gradio"
     uploads.mkdir(parents=True, exist_ok=True)
@@ -156,9 +184,12 @@ def _build_page(
     from app.tabs.predict import PAGE_JS
 
     examples = write_examples(settings.state_dir / "examples")
-    page = build_page(service, collection, learning, monitoring, inspection, settings, examples)
+    page = build_page(
+        service, collection, learning, monitoring, inspection, settings, examples, role
+    )
     page.state_session_capacity = settings.max_sessions
     app = FastAPI(openapi_url=None)
+    allow_other_sites(app)  # Gradio would allow them with credentials otherwise
     gr.mount_gradio_app(
         app,
         page,

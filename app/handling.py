@@ -18,15 +18,17 @@ from app.results import new_request_id
 _log = logging.getLogger(__name__)
 
 Handler: TypeAlias = Callable[[Request], Coroutine[Any, Any, Response]]
+Guard: TypeAlias = Callable[[Request], None]
 
 
-def handled(path: str, handle: Handler, metrics: Metrics) -> Handler:
+def handled(path: str, handle: Handler, metrics: Metrics, require: Guard | None = None) -> Handler:
     """Return a handler that answers whatever is raised, and names, counts and logs each request.
 
     Args:
         path: template of the route, under which it is counted.
         handle: answers a request.
         metrics: counts.
+        require: raises an error for who may not send the request; None lets everybody.
     """
 
     async def answer(request: Request) -> Response:
@@ -35,10 +37,11 @@ def handled(path: str, handle: Handler, metrics: Metrics) -> Handler:
         request.state.request_id = request_id
         logs.request_id.set(request_id)
         try:
+            if require:
+                require(request)
             response = await handle(request)
         except Exception as error:
-            status, body, headers = http_error(error, request_id)
-            response = to_json(body, status, headers)
+            response = error_response(error, request_id)
         response.headers["X-Request-ID"] = request_id
         metrics.responded(request.method, path, response.status_code)
         _log.log(
@@ -54,12 +57,12 @@ def handled(path: str, handle: Handler, metrics: Metrics) -> Handler:
     return answer
 
 
-def route_class(metrics: Metrics) -> type[APIRoute]:
+def route_class(metrics: Metrics, require: Guard | None = None) -> type[APIRoute]:
     """Return the class of routes whose requests are handled that way."""
 
     class Route(APIRoute):
         def get_route_handler(self) -> Handler:
-            return handled(self.path, super().get_route_handler(), metrics)
+            return handled(self.path, super().get_route_handler(), metrics, require)
 
     return Route
 
@@ -99,6 +102,12 @@ class DirectRoute:
 def to_json(content: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
     """Return the content as a JSON answer."""
     return Response(orjson.dumps(content), status, headers, "application/json")
+
+
+def error_response(error: Exception, request_id: str) -> Response:
+    """Return the JSON answer to any error."""
+    status, body, headers = http_error(error, request_id)
+    return to_json(body, status, {**headers, "X-Request-ID": request_id})
 
 
 def _level(status: int) -> int:

@@ -7,14 +7,13 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import PlainTextResponse
 from starlette.routing import compile_path
 
+from app.access import Access
 from app.bodies import read_body, read_json, read_upload
 from app.collection import CollectionService
 from app.errors import (
     BadRequest,
     MethodNotAllowed,
-    RetrainingOff,
     UnknownRoute,
-    UploadsOff,
 )
 from app.exposition import CONTENT_TYPE, Exposition
 from app.handling import Handler, route_class, to_json
@@ -23,6 +22,7 @@ from app.monitoring import MonitoringService
 from app.scheduler import Schedule
 from app.schemas import (
     LEARNING_ERRORS,
+    OPERATOR_ERRORS,
     PREDICT_ERRORS,
     PREDICT_REQUEST,
     UPLOAD_ERRORS,
@@ -75,6 +75,7 @@ _ALL_METHODS: Final = ["GET", "POST", "PUT", "PATCH", "DELETE"]
 def build_router(
     service: PredictionService,
     settings: Settings,
+    access: Access,
     collection: CollectionService | None = None,
     learning: LearningService | None = None,
     monitoring: MonitoringService | None = None,
@@ -84,11 +85,15 @@ def build_router(
     Args:
         service: answers.
         settings: limits of requests.
-        collection: takes photos; None where uploading is off.
-        learning: retrains and changes the model; None where that is off.
+        access: tells who may send what.
+        collection: takes photos; None for no such routes.
+        learning: retrains and changes the model; None for no such routes.
         monitoring: knows whether all is well; None for the served version and its counts alone.
     """
     router = APIRouter(prefix="/api", route_class=route_class(service.metrics), tags=["REST"])
+    operators = APIRouter(
+        route_class=route_class(service.metrics, access.require), tags=["Operator"]
+    )
 
     @router.get("/health", responses={503: {"model": HealthBody}}, response_model=HealthBody)
     async def health(request: Request) -> Response:
@@ -113,37 +118,13 @@ def build_router(
         openapi_extra=PREDICT_REQUEST,
     )(predict_handler(service, settings))
 
-    @router.post(
-        "/upload_retrain_data",
-        response_model=UploadReportBody,
-        responses=UPLOAD_ERRORS,
-        openapi_extra=UPLOAD_REQUEST,
-    )
-    async def upload_retrain_data(request: Request) -> Response:
-        """Add photos, or a zip of them, to a class; say what became of each.
-
-        Without `class_name`, each photo of a zip goes to the class that its folder names. With
-        `dry_run` nothing is kept. Photos that are test images or already here are not added.
-        """
-        collecting = _require(collection)
-        body = await read_upload(request, settings)
-        files = await asyncio.to_thread(unpack, body.files, settings, request.state.request_id)
-        report = await asyncio.to_thread(
-            collecting.upload,
-            files,
-            body.class_name,
-            keep=not body.dry_run,
-            relabel=body.relabel,
-        )
-        return to_json(report.to_dict())
-
-    @router.get("/classes", response_model=list[ClassProgress])
-    async def classes(request: Request) -> Response:
-        """Return how many photos each class has, and how many a retraining still wants."""
-        return to_json(await asyncio.to_thread(_require(collection).progress))
-
-    _add_learning_routes(router, learning)
-    _add_alert_routes(router, monitoring, is_operator=learning is not None)
+    if monitoring:
+        _add_alert_routes(router, operators, monitoring)
+    if collection:
+        _add_collection_routes(operators, collection, settings)
+    if learning:
+        _add_learning_routes(operators, learning)
+    router.include_router(operators)
 
     @router.api_route("/{path:path}", methods=_ALL_METHODS, include_in_schema=False)
     async def anything_else(request: Request) -> Response:
@@ -207,32 +188,59 @@ def build_metrics_route(service: PredictionService, monitoring: MonitoringServic
 
 
 def _add_alert_routes(
-    router: APIRouter, monitoring: MonitoringService | None, *, is_operator: bool
+    router: APIRouter, operators: APIRouter, monitoring: MonitoringService
 ) -> None:
     @router.get("/alerts", response_model=list[AlertBody])
     async def alerts(request: Request) -> Response:
         """Return the alerts, the newest first, also those that were acknowledged."""
-        found = await asyncio.to_thread(monitoring.alerts) if monitoring else []
+        found = await asyncio.to_thread(monitoring.alerts)
         return to_json([alert.to_dict() for alert in found])
 
-    @router.post(
+    @operators.post(
         "/alerts/{alert_id}/acknowledge", response_model=AlertBody, responses=LEARNING_ERRORS
     )
     async def acknowledge(request: Request) -> Response:
         """Say that an alert was seen."""
-        if monitoring is None or not is_operator:
-            raise RetrainingOff
         number = _number(request.path_params["alert_id"], "alert", "GET /api/alerts")
         return to_json((await asyncio.to_thread(monitoring.acknowledge, number)).to_dict())
 
 
-def _add_learning_routes(router: APIRouter, learning: LearningService | None) -> None:
-    """Add the routes that retrain, follow jobs and change the served version."""
+def _add_collection_routes(
+    router: APIRouter, collection: CollectionService, settings: Settings
+) -> None:
+    """Add the routes that take photos and tell how many there are."""
 
-    def required() -> LearningService:
-        if learning is None:
-            raise RetrainingOff
-        return learning
+    @router.post(
+        "/upload_retrain_data",
+        response_model=UploadReportBody,
+        responses=UPLOAD_ERRORS,
+        openapi_extra=UPLOAD_REQUEST,
+    )
+    async def upload_retrain_data(request: Request) -> Response:
+        """Add photos, or a zip of them, to a class; say what became of each.
+
+        Without `class_name`, each photo of a zip goes to the class that its folder names. With
+        `dry_run` nothing is kept. Photos that are test images or already here are not added.
+        """
+        body = await read_upload(request, settings)
+        files = await asyncio.to_thread(unpack, body.files, settings, request.state.request_id)
+        report = await asyncio.to_thread(
+            collection.upload,
+            files,
+            body.class_name,
+            keep=not body.dry_run,
+            relabel=body.relabel,
+        )
+        return to_json(report.to_dict())
+
+    @router.get("/classes", response_model=list[ClassProgress], responses=OPERATOR_ERRORS)
+    async def classes(request: Request) -> Response:
+        """Return how many photos each class has, and how many a retraining still wants."""
+        return to_json(await asyncio.to_thread(collection.progress))
+
+
+def _add_learning_routes(router: APIRouter, learning: LearningService) -> None:
+    """Add the routes that retrain, follow jobs and change the served version."""
 
     @router.post(
         "/retrain", status_code=202, response_model=JobStarted, responses=LEARNING_ERRORS,
@@ -241,7 +249,7 @@ def _add_learning_routes(router: APIRouter, learning: LearningService | None) ->
     async def retrain(request: Request) -> Response:
         """Queue a retraining; all fields may be left out. One that waits already is returned."""
         body = await read_json(request, RetrainBody)
-        job = await asyncio.to_thread(required().retrain, body.mode, "over the API")
+        job = await asyncio.to_thread(learning.retrain, body.mode, "over the API")
         return to_json({"job_id": job.id, "state": str(job.state)}, 202)
 
     @router.post(
@@ -252,33 +260,33 @@ def _add_learning_routes(router: APIRouter, learning: LearningService | None) ->
 
         What is there already is neither downloaded nor added again.
         """
-        job = await asyncio.to_thread(required().fetch_base_set, "over the API")
+        job = await asyncio.to_thread(learning.fetch_base_set, "over the API")
         return to_json({"job_id": job.id, "state": str(job.state)}, 202)
 
     @router.get("/jobs", response_model=list[JobBody], responses=LEARNING_ERRORS)
     async def jobs(request: Request) -> Response:
         """Return the retrainings, the newest first."""
-        return to_json(await asyncio.to_thread(required().jobs))
+        return to_json(await asyncio.to_thread(learning.jobs))
 
     @router.get("/jobs/{job_id}", response_model=JobDetails, responses=LEARNING_ERRORS)
     async def job(request: Request) -> Response:
         """Return one retraining with its progress and the comparison that decided it."""
-        return to_json(await asyncio.to_thread(required().job, _job_id(request)))
+        return to_json(await asyncio.to_thread(learning.job, _job_id(request)))
 
     @router.post("/jobs/{job_id}/cancel", response_model=JobBody, responses=LEARNING_ERRORS)
     async def cancel(request: Request) -> Response:
         """End a retraining that waits or runs."""
-        return to_json(await asyncio.to_thread(required().cancel, _job_id(request)))
+        return to_json(await asyncio.to_thread(learning.cancel, _job_id(request)))
 
     @router.get("/models", response_model=list[ModelBody], responses=LEARNING_ERRORS)
     async def models(request: Request) -> Response:
         """Return the published versions, the newest first."""
-        return to_json(await asyncio.to_thread(required().models))
+        return to_json(await asyncio.to_thread(learning.models))
 
     @router.post("/models/roll_back", response_model=ModelBody, responses=LEARNING_ERRORS)
     async def roll_back(request: Request) -> Response:
         """Serve the version that was active before the present one."""
-        return to_json(await asyncio.to_thread(required().roll_back))
+        return to_json(await asyncio.to_thread(learning.roll_back))
 
     @router.post(
         "/models/{version}/activate", response_model=ModelBody, responses=LEARNING_ERRORS,
@@ -288,15 +296,16 @@ def _add_learning_routes(router: APIRouter, learning: LearningService | None) ->
         """Serve a version from the next request on; no request fails meanwhile."""
         body = await read_json(request, ActivateBody)
         version = request.path_params["version"]
-        activate = required().activate
         return to_json(
-            await asyncio.to_thread(activate, version, override=body.override, reason=body.reason)
+            await asyncio.to_thread(
+                learning.activate, version, override=body.override, reason=body.reason
+            )
         )
 
     @router.get("/schedule", response_model=ScheduleBody, responses=LEARNING_ERRORS)
     async def schedule(request: Request) -> Response:
         """Return when a retraining starts by itself."""
-        return to_json(await asyncio.to_thread(required().describe_schedule))
+        return to_json(await asyncio.to_thread(learning.describe_schedule))
 
     @router.put(
         "/schedule", response_model=ScheduleBody, responses=LEARNING_ERRORS,
@@ -305,8 +314,8 @@ def _add_learning_routes(router: APIRouter, learning: LearningService | None) ->
     async def set_schedule(request: Request) -> Response:
         """Change when a retraining starts by itself; what is left out is off."""
         chosen = await read_json(request, Schedule)
-        await asyncio.to_thread(required().set_schedule, chosen)
-        return to_json(await asyncio.to_thread(required().describe_schedule))
+        await asyncio.to_thread(learning.set_schedule, chosen)
+        return to_json(await asyncio.to_thread(learning.describe_schedule))
 
 
 def _job_id(request: Request) -> int:
@@ -317,9 +326,3 @@ def _number(given: str, what: str, route: str) -> int:
     if not given.isascii() or not given.isdecimal() or len(given) > 12:
         raise BadRequest(f"{given!r} is no {what} number; use that of {route}.")
     return int(given)
-
-
-def _require(collection: CollectionService | None) -> CollectionService:
-    if collection is None:
-        raise UploadsOff
-    return collection

@@ -322,19 +322,21 @@ UPLOAD_REQUEST: Final[dict[str, Any]] = {
         },
     }
 }
-UPLOAD_ERRORS: Final[dict[int | str, dict[str, Any]]] = {
+OPERATOR_ERRORS: Final[dict[int | str, dict[str, Any]]] = {
+    401: {"model": ErrorBody, "description": "The operator's token is missing or wrong."},
+    403: {"model": ErrorBody, "description": "Only for the operator, and nobody is one here."},
+    429: {"model": ErrorBody, "description": "Too many requests, wrong tokens or waiting jobs."},
+}
+UPLOAD_ERRORS: Final[dict[int | str, dict[str, Any]]] = OPERATOR_ERRORS | {
     400: {"model": ErrorBody, "description": "Malformed request, or no photo in it."},
-    403: {"model": ErrorBody, "description": "Uploading is off on this server."},
-    413: {"model": ErrorBody, "description": "Too many bytes or files."},
+    413: {"model": ErrorBody, "description": "Too many bytes, files or classes."},
     415: {"model": ErrorBody, "description": "Not multipart."},
     422: {"model": ErrorBody, "description": "The class name breaks the rules."},
 }
-LEARNING_ERRORS: Final[dict[int | str, dict[str, Any]]] = {
+LEARNING_ERRORS: Final[dict[int | str, dict[str, Any]]] = OPERATOR_ERRORS | {
     400: {"model": ErrorBody, "description": "Malformed request, or a value out of range."},
-    403: {"model": ErrorBody, "description": "Retraining is off on this server."},
     404: {"model": ErrorBody, "description": "No such job or version."},
     409: {"model": ErrorBody, "description": "It cannot start, or the version was rejected."},
-    429: {"model": ErrorBody, "description": "Too many retrainings wait."},
 }
 PREDICT_ERRORS: Final[dict[int | str, dict[str, Any]]] = {
     400: {"model": ErrorBody, "description": "Malformed request, or no image in it."},

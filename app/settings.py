@@ -3,10 +3,10 @@
 import math
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from ipaddress import ip_address
 from pathlib import Path
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from app.errors import InvalidSettings
 from app.logs import FORMATS, LEVELS
@@ -14,6 +14,7 @@ from data.images import ImageLimits
 from data.state import state_dir
 
 N = TypeVar("N", int, float)
+_SHORTEST_TOKEN: Final = 12
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,16 @@ class Settings:
         max_pending: most requests waiting or being answered; the next one gets 429
             (``FRUIT_MAX_PENDING``).
         max_wait_s: longest wait for a worker, in seconds; then 429 (``FRUIT_MAX_WAIT_S``).
+        admin_token: what the operator signs in with; empty for none (``FRUIT_ADMIN_TOKEN``).
+            Without one, only the person at this machine is the operator, and nobody where other
+            machines can reach the server.
+        on_space: whether this runs on a Hugging Face Space, within a page of that site
+            (``SPACE_ID``).
+        max_requests_per_minute: of one client that is not the operator; then 429
+            (``FRUIT_MAX_REQUESTS_PER_MINUTE``).
+        max_classes: most classes that the store may have (``FRUIT_MAX_CLASSES``).
+        max_store_bytes: most bytes of photos that uploads may fill the store with
+            (``FRUIT_MAX_STORE_BYTES``).
         retrain_threads: threads of a retraining, half the cores by default; it runs at the lowest
             priority beside the predictions (``FRUIT_RETRAIN_THREADS``).
         base_set_mirror: address of a folder with the public archives as ``<source>.zip``, such as
@@ -61,6 +72,11 @@ class Settings:
     inference_threads: int = 1
     max_pending: int = 128
     max_wait_s: float = 10.0
+    admin_token: str = field(default="", repr=False)
+    on_space: bool = False
+    max_requests_per_minute: int = 600
+    max_classes: int = 200
+    max_store_bytes: int = 20_000_000_000
     retrain_threads: int = 1
     base_set_mirror: str = ""
     alert_webhook: str = ""
@@ -71,7 +87,7 @@ class Settings:
     @property
     def is_local(self) -> bool:
         """Whether only this machine can reach the server."""
-        return self.host == "localhost" or _is_loopback(self.host)
+        return is_loopback(self.host)
 
     @property
     def image_limits(self) -> ImageLimits:
@@ -102,6 +118,13 @@ class Settings:
             inference_threads=count("FRUIT_INFERENCE_THREADS", cls.inference_threads),
             max_pending=count("FRUIT_MAX_PENDING", cls.max_pending),
             max_wait_s=_reader(environ, float, lower=0.0)("FRUIT_MAX_WAIT_S", cls.max_wait_s),
+            admin_token=_token(environ, "FRUIT_ADMIN_TOKEN"),
+            on_space=bool(environ.get("SPACE_ID")),
+            max_requests_per_minute=count(
+                "FRUIT_MAX_REQUESTS_PER_MINUTE", cls.max_requests_per_minute
+            ),
+            max_classes=count("FRUIT_MAX_CLASSES", cls.max_classes),
+            max_store_bytes=count("FRUIT_MAX_STORE_BYTES", cls.max_store_bytes),
             retrain_threads=count("FRUIT_RETRAIN_THREADS", max(1, available_cores() // 2)),
             base_set_mirror=environ.get("FRUIT_BASE_SET_MIRROR", cls.base_set_mirror).strip(),
             alert_webhook=environ.get("FRUIT_ALERT_WEBHOOK", cls.alert_webhook).strip(),
@@ -111,9 +134,10 @@ class Settings:
         )
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Return whether a name or address is this machine's own."""
     try:
-        return ip_address(host).is_loopback
+        return host.lower() == "localhost" or ip_address(host).is_loopback
     except ValueError:
         return False
 
@@ -122,6 +146,18 @@ def available_cores() -> int:
     """Return how many cores this process may use (a container may allow fewer than there are)."""
     affinity = getattr(os, "sched_getaffinity", None)
     return len(affinity(0)) if affinity else os.cpu_count() or 1
+
+
+def _token(environ: Mapping[str, str], name: str) -> str:
+    """Return a token that is long enough not to be guessed."""
+    token = environ.get(name, "").strip()
+    if token and (len(token) < _SHORTEST_TOKEN or not token.isascii() or not token.isprintable()):
+        raise InvalidSettings(
+            f"{name} has {len(token)} characters; it must be at least {_SHORTEST_TOKEN} letters, "
+            "digits or signs of ASCII. `python -c 'import secrets; "
+            "print(secrets.token_urlsafe(24))'` makes a good one."
+        )
+    return token
 
 
 def _choice(environ: Mapping[str, str], name: str, default: str, known: Sequence[str]) -> str:

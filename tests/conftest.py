@@ -6,6 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
 
 import data.images  # noqa: F401  registers the HEIC encoder with Pillow
 from data.drawings import EXAMPLE_LABELS, draw_fruit
@@ -80,6 +82,11 @@ def colour_model(labels: tuple[str, ...] = BASE_LABELS) -> bytes:
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
     onnx.checker.check_model(model)
     return bytes(model.SerializeToString())
+
+
+def local_client(app: FastAPI) -> TestClient:
+    """Return a client that the app takes for the person at its machine."""
+    return TestClient(app, base_url="http://127.0.0.1", client=("127.0.0.1", 50_000))
 
 
 def publish(

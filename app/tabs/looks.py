@@ -43,6 +43,17 @@ CSS: Final = """
 .fc-masthead { padding: 18px 4px 6px; }
 .fc-masthead h1 { font-size: 1.9rem; font-weight: 700; margin: 0; letter-spacing: -.02em; }
 .fc-masthead p { margin: 4px 0 0; font-size: 1.05rem; color: var(--body-text-color-subdued); }
+.fc-sign-in { display: flex; gap: 10px; align-items: end; flex-wrap: wrap; margin-top: 14px; }
+.fc-sign-in label { display: block; font-size: .9rem; flex: 1 1 220px; max-width: 360px; }
+.fc-sign-in input { display: block; width: 100%; margin-top: 4px; padding: 9px 12px; border: 1px
+  solid var(--border-color-primary); border-radius: 10px; background: var(--input-background-fill);
+  color: var(--body-text-color); }
+.fc-sign-in button, .fc-sign-out button { padding: 9px 18px; border-radius: 10px; font-weight: 600;
+  cursor: pointer; background: var(--button-primary-background-fill); color:
+  var(--button-primary-text-color); }
+.fc-sign-out { display: flex; gap: 10px; align-items: center; justify-content: flex-end; font-size:
+  .85rem; color: var(--body-text-color-subdued); padding: 0 4px 6px; }
+.fc-sign-out button { padding: 4px 12px; font-size: .85rem; }
 .fc-hint { color: var(--body-text-color-subdued); font-size: .85rem; margin: 0; }
 .fc-card { background: var(--block-background-fill); border: 1px solid
   var(--border-color-primary); border-radius: 16px; padding: 20px; margin-bottom: 14px; }

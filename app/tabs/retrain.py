@@ -21,11 +21,6 @@ from app.tabs.jobs_html import (
 T = TypeVar("T")
 
 REFRESH_S: Final = 1.0
-_OFF: Final = (
-    '<section class="fc-card"><h2>Retraining is off here</h2><p>This server can be reached from '
-    "other machines, and nobody is told apart yet. Run it on your own machine (address 127.0.0.1) "
-    "to retrain.</p></section>"
-)
 _MODES: Final = [
     ("Quick: learns the added photos, about a minute", "quick"),
     ("Thorough: every layer goes on learning, a quarter of an hour or more", "thorough"),
@@ -46,17 +41,14 @@ _ASK_ACTIVATE: Final = (
 )
 
 
-def build_tab(learning: LearningService | None, tab: gr.Tab, others: list[gr.Tab]) -> None:
+def build_tab(learning: LearningService, tab: gr.Tab, others: list[gr.Tab]) -> None:
     """Lay out the tab inside the surrounding Blocks.
 
     Args:
-        learning: what its buttons call; None where retraining is off.
+        learning: what its buttons call.
         tab: this tab; it is refreshed while it is the one that is open.
         others: the tabs that hide it.
     """
-    if learning is None:
-        gr.HTML(_OFF)
-        return
     timer = gr.Timer(REFRESH_S, active=False)
     with gr.Row():
         with gr.Column(scale=5, min_width=320):

@@ -42,33 +42,25 @@ _HINT: Final = (
     "then drop photos or a zip. Leave the class empty for a zip with one folder per class. You "
     "see what will happen to each photo before anything is kept.</p>"
 )
-_OFF: Final = (
-    '<section class="fc-card"><h2>Uploading is off here</h2><p>This server can be reached from '
-    "other machines, and nobody is told apart yet. Run it on your own machine (address 127.0.0.1) "
-    "to collect photos.</p></section>"
-)
 
 
 def build_tab(
-    collection: CollectionService | None,
-    learning: LearningService | None,
+    collection: CollectionService,
+    learning: LearningService,
     settings: Settings,
     tab: gr.Tab,
 ) -> None:
     """Lay out the tab inside the surrounding Blocks.
 
     Args:
-        collection: what is added to and shown; None where uploading is off.
+        collection: what is added to and shown.
+        learning: knows the doubtful labels.
         settings: limits of uploads.
         tab: this tab; it is filled when it is opened.
     """
-    if collection is None:
-        gr.HTML(_OFF)
-        return
     _build_adding(collection, settings, tab)
     _build_reviews(collection, tab)
-    if learning:
-        _build_suspects(collection, learning, tab)
+    _build_suspects(collection, learning, tab)
     _build_gallery(collection, settings)
 
 

@@ -10,6 +10,7 @@ import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
+from app.access import Access
 from app.collection import CollectionService
 from app.errors import BadRequest
 from app.rest import build_router
@@ -22,6 +23,7 @@ from data.reviews import ReviewQueue
 from data.splits import Split
 from data.store import DatasetStore
 from models.registry import ModelRegistry, ModelVersion
+from tests.conftest import local_client
 
 SETTINGS = Settings(max_files=30)
 
@@ -49,8 +51,8 @@ def collection(
 @pytest.fixture
 def client(service: PredictionService, collection: CollectionService) -> TestClient:
     app = FastAPI()
-    app.include_router(build_router(service, SETTINGS, collection))
-    return TestClient(app)
+    app.include_router(build_router(service, SETTINGS, Access(SETTINGS), collection))
+    return local_client(app)
 
 
 def drawn(label: str, seed: int = 0, format: str = "PNG") -> bytes:
@@ -244,16 +246,6 @@ def test_rest_says_what_is_wrong_with_a_request(
 
     assert response.status_code == status
     assert words in response.json()["error"]["message"]
-
-
-def test_uploading_is_off_without_a_collection(service: PredictionService) -> None:
-    app = FastAPI()
-    app.include_router(build_router(service, SETTINGS))
-
-    response = TestClient(app).post("/api/upload_retrain_data", files={"file": b"x"})
-
-    assert response.status_code == 403
-    assert "127.0.0.1" in response.json()["error"]["message"]
 
 
 def test_rest_lists_the_classes(client: TestClient) -> None:

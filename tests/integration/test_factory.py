@@ -22,13 +22,14 @@ from models.registry import ModelRegistry
 
 app.factory.open_registry = lambda state: ModelRegistry(state / "models")
 application = app.factory.create_app(Settings(state_dir=Path(sys.argv[1]), max_sessions=7))
-with TestClient(application) as client:
+local = {"base_url": "http://127.0.0.1", "client": ("127.0.0.1", 50_000)}
+with TestClient(application, **local) as client:
     answers = {
         "page": client.get("/").status_code,
         "health": [client.get("/api/health").status_code, client.get("/api/health").json()],
         "predict": client.post("/api/predict", content=b"x").json(),
     }
-    mounted = application.routes[-1].app._app.routes[-1].app
+    mounted = application.routes[-1].app._operators._app.routes[-1].app
     page = mounted.get_blocks()
     session = mounted.state_holder["new"]
 print(json.dumps(answers | {

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 from fastapi import FastAPI
-from fastapi.testclient import TestClient
 
+from app.access import Access
 from app.learning import LearningService
 from app.rest import build_router
 from app.service import PredictionService
@@ -19,8 +19,10 @@ from app.settings import Settings
 from data.splits import Split
 from data.store import DatasetStore
 from models.registry import ModelRegistry
-from tests.conftest import REFUSING_LABELS, colour_model, encode, publish
+from tests.conftest import REFUSING_LABELS, colour_model, encode, local_client, publish
 from tests.integration.test_learning import finished
+
+SETTINGS = Settings()
 
 
 class _Quiet(SimpleHTTPRequestHandler):
@@ -71,10 +73,10 @@ def test_the_base_set_is_downloaded_and_imported(
 ) -> None:
     put_archives(mirror[1])
     app = FastAPI()
-    app.include_router(build_router(learning._service, Settings(), None, learning))
+    app.include_router(build_router(learning._service, SETTINGS, Access(SETTINGS), None, learning))
     assert learning.lacks_base_set()
 
-    response = TestClient(app).post("/api/fetch_base_set")
+    response = local_client(app).post("/api/fetch_base_set")
 
     assert response.status_code == 202
     job = finished(learning, response.json()["job_id"])

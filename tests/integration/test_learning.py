@@ -11,6 +11,7 @@ import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
+from app.access import Access
 from app.errors import BadRequest, NotReady
 from app.learning import LearningService
 from app.rest import build_router
@@ -20,7 +21,7 @@ from data.store import DatasetStore
 from models.errors import VersionRejected
 from models.manifest import KERAS_NAME, REHEARSAL_NAME
 from models.registry import ModelRegistry
-from tests.conftest import REFUSING_LABELS, colour_model, encode, publish
+from tests.conftest import REFUSING_LABELS, colour_model, encode, local_client, publish
 
 # A job that publishes the model that lies in the state directory, with a gate that passes or not.
 PROGRAM = """
@@ -49,6 +50,8 @@ published = registry.publish(
 )
 JobResult(version=published.version, message="Published.").write(folder)
 """
+
+SETTINGS = Settings()
 
 
 @pytest.fixture
@@ -200,8 +203,8 @@ def test_a_thorough_retraining_without_photos_offers_the_base_set(
 @pytest.fixture
 def client(learning: LearningService) -> TestClient:
     app = FastAPI()
-    app.include_router(build_router(learning._service, Settings(), None, learning))
-    return TestClient(app)
+    app.include_router(build_router(learning._service, SETTINGS, Access(SETTINGS), None, learning))
+    return local_client(app)
 
 
 def test_rest_retrains_lists_and_rolls_back(client: TestClient, learning: LearningService) -> None:
@@ -254,12 +257,3 @@ def test_rest_says_what_is_wrong(
 def test_json_under_another_name_is_refused(client: TestClient) -> None:
     response = client.post("/api/retrain", content=b"{}", headers={"content-type": "text/plain"})
     assert response.status_code == 415
-
-
-@pytest.mark.parametrize("path", ["/api/jobs", "/api/models", "/api/schedule"])
-def test_where_retraining_is_off_the_routes_say_so(registry: ModelRegistry, path: str) -> None:
-    app = FastAPI()
-    app.include_router(build_router(PredictionService(registry), Settings()))
-    response = TestClient(app).get(path)
-    assert response.status_code == 403
-    assert response.json()["error"]["type"] == "RetrainingOff"

@@ -13,6 +13,7 @@ from fastapi.testclient import TestClient
 from prometheus_client.parser import text_string_to_metric_families
 
 import app
+from app.access import Access
 from app.learning import LearningService
 from app.metrics import Metrics
 from app.monitoring import MonitoringService
@@ -23,8 +24,10 @@ from data.state import monitoring_dir
 from data.store import DatasetStore
 from models.examination import EXAMINATION_NAME
 from models.registry import ModelRegistry, ModelVersion
-from tests.conftest import COLOURS, encode
+from tests.conftest import COLOURS, encode, local_client
 from tests.unit.test_drift import PAPER, SHOP, examination, pictures
+
+SETTINGS = Settings()
 
 
 class FakeNow:
@@ -52,10 +55,12 @@ class Watched:
         )  # fmt: skip
         api = FastAPI()
         api.include_router(
-            build_router(self.service, Settings(), None, self.learning, self.monitoring)
+            build_router(
+                self.service, SETTINGS, Access(SETTINGS), None, self.learning, self.monitoring
+            )
         )
         api.include_router(build_metrics_route(self.service, self.monitoring))
-        self.client = TestClient(api)
+        self.client = local_client(api)
 
     def send(self, label: str, count: int = 1) -> None:
         for _ in range(count):
@@ -241,7 +246,7 @@ def test_health_tells_live_from_ready(tmp_path: Path) -> None:
     service = PredictionService(ModelRegistry(tmp_path / "none"))
     service.load()
     api = FastAPI()
-    api.include_router(build_router(service, Settings()))
+    api.include_router(build_router(service, SETTINGS, Access(SETTINGS)))
     client = TestClient(api)
     assert client.get("/api/health").status_code == 503
     assert client.get("/api/health/live").json() == {"live": True}

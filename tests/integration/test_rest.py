@@ -10,6 +10,7 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from PIL import Image
 
+from app.access import Access
 from app.rest import build_router
 from app.service import PredictionService
 from app.settings import Settings
@@ -38,7 +39,7 @@ def client(
 
 def client_of(service: PredictionService) -> TestClient:
     app = FastAPI()
-    app.include_router(build_router(service, SETTINGS))
+    app.include_router(build_router(service, SETTINGS, Access(SETTINGS)))
     return TestClient(app)
 
 

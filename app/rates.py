@@ -1,0 +1,101 @@
+"""How often one client may do something, and the middleware that counts its requests."""
+
+import math
+import time
+from collections.abc import Callable
+from ipaddress import IPv6Address, ip_address
+from typing import Final
+
+from limits import RateLimitItemPerMinute
+from limits.storage import MemoryStorage
+from limits.strategies import SlidingWindowCounterRateLimiter
+from starlette.requests import HTTPConnection
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from app.errors import TooManyRequests
+from app.handling import error_response
+from app.metrics import Metrics
+from app.results import new_request_id
+
+# Monitoring asks often and costs next to nothing; pages and their parts are not calls.
+_CALLS: Final = ("/api/", "/gradio_api/")
+_FREE: Final = ("/api/health", "/gradio_api/heartbeat", "/gradio_api/queue/data")
+
+
+class Rate:
+    """Counts what each client does within the last minute.
+
+    Args:
+        per_minute: how often it may.
+    """
+
+    def __init__(self, per_minute: int) -> None:
+        self._limit = RateLimitItemPerMinute(per_minute)
+        self._limiter = SlidingWindowCounterRateLimiter(MemoryStorage())
+
+    def hit(self, client: str) -> bool:
+        """Count one more, and return whether the client may still do it."""
+        return self._limiter.hit(self._limit, client)
+
+    def is_spent(self, client: str) -> bool:
+        """Return whether the client may not do it once more."""
+        return not self._limiter.test(self._limit, client)
+
+    def wait_s(self, client: str) -> int:
+        """Return after how many whole seconds a client may do it again, at least one."""
+        resets_at = self._limiter.get_window_stats(self._limit, client).reset_time
+        return max(1, math.ceil(resets_at - time.time()))
+
+
+class RateLimits:
+    """Refuses the requests of a client that sends too many, before anything is done for them.
+
+    Args:
+        app: answers the others.
+        rate: how many a client may send.
+        is_exempt: tells whose requests are not counted.
+        metrics: counts what was refused.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        rate: Rate,
+        is_exempt: Callable[[HTTPConnection], bool],
+        metrics: Metrics,
+    ) -> None:
+        self._app = app
+        self._rate = rate
+        self._is_exempt = is_exempt
+        self._metrics = metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer or refuse the request."""
+        if scope["type"] == "http" and _is_counted(scope["path"]):
+            connection = HTTPConnection(scope)
+            client = client_key(connection)
+            if not self._is_exempt(connection) and not self._rate.hit(client):
+                self._metrics.refused(TooManyRequests.__name__)
+                error = TooManyRequests(self._rate.wait_s(client))
+                request_id = new_request_id(connection.headers.get("x-request-id"))
+                await error_response(error, request_id)(scope, receive, send)
+                return
+        await self._app(scope, receive, send)
+
+
+def client_key(connection: HTTPConnection) -> str:
+    """Return what a client is counted under: its address, or its network for IPv6."""
+    host = connection.client.host if connection.client else "unknown"
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return host
+    if isinstance(address, IPv6Address) and not address.is_loopback:
+        # One customer is commonly given a whole /64 (RFC 6177).
+        return f"{IPv6Address(int(address) >> 64 << 64)}/64"
+    return host
+
+
+def _is_counted(path: str) -> bool:
+    return path.startswith(_CALLS) and not path.startswith(_FREE)
