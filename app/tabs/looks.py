@@ -46,7 +46,7 @@ CSS: Final = """
 .fc-sign-in { display: flex; gap: 10px; align-items: end; flex-wrap: wrap; margin-top: 14px; }
 .fc-sign-in label { display: block; font-size: .9rem; flex: 1 1 220px; max-width: 360px; }
 .fc-sign-in input { display: block; width: 100%; margin-top: 4px; padding: 9px 12px; border: 1px
-  solid var(--border-color-primary); border-radius: 10px; background: var(--input-background-fill);
+  solid var(--neutral-400); border-radius: 10px; background: var(--input-background-fill);
   color: var(--body-text-color); }
 .fc-sign-in button, .fc-sign-out button { padding: 9px 18px; border-radius: 10px; font-weight: 600;
   cursor: pointer; background: var(--button-primary-background-fill); color:

@@ -45,8 +45,14 @@ class Server:
 
 
 @contextmanager
-def running_server(state_dir: Path, log: Path) -> Iterator[Server]:
-    """Start ``python -m app``, wait until it answers, and end it by its pid."""
+def running_server(state_dir: Path, log: Path, **settings: str) -> Iterator[Server]:
+    """Start ``python -m app``, wait until it answers, and end it by its pid.
+
+    Args:
+        state_dir: everything it writes.
+        log: file for what it says.
+        settings: further variables of its environment.
+    """
     environment = (
         os.environ
         | LIMITS
@@ -59,6 +65,7 @@ def running_server(state_dir: Path, log: Path) -> Iterator[Server]:
             "HTTP_PROXY": "http://127.0.0.1:9",
             "NO_PROXY": "127.0.0.1,localhost",
         }
+        | settings
     )
     command = [sys.executable, "-m", "app"]
     with log.open("w") as errors:

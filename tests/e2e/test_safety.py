@@ -2,6 +2,8 @@
 
 import json
 import secrets
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -83,6 +85,98 @@ def test_an_upload_is_taken_by_each_of_them(server: Server, photos: Path) -> Non
         answer = call(server, index, payload(uploaded, kinds, index, server))
         assert answer["success"] is True, (index, answer)
         assert "apple" in json.dumps(answer).lower()
+
+
+@pytest.mark.parametrize("meta", [{"_type": "gradio.FileData"}, {}])
+def test_no_address_that_a_client_names_is_fetched(server: Server, meta: dict[str, str]) -> None:
+    """Else a stranger could reach what only this machine can (server-side request forgery)."""
+    asked: list[str] = []
+
+    class Listener(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(self.path)
+            self.send_error(404)
+
+        def log_message(self, *args: object) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Listener) as listener:
+        threading.Thread(target=listener.serve_forever, daemon=True).start()
+        address = f"http://127.0.0.1:{listener.server_port}/secret.png"
+        for index, kinds in file_endpoints(server):
+            many = multiple_files(server)
+            for file in (
+                {"path": address, "meta": meta},
+                {"path": "x.png", "url": address, "meta": meta},
+                {"path": None, "url": address, "meta": meta},
+            ):
+                data = [
+                    ([file] if (index, n) in many else file) if kind in ("file", "image") else None
+                    for n, kind in enumerate(kinds)
+                ]
+                assert call(server, index, data)["success"] is False
+        httpx.get(f"{server.url}/gradio_api/proxy={address}")
+        httpx.get(f"{server.url}/gradio_api/file={address}")
+        listener.shutdown()
+
+    assert asked == []
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "gradio_api/file=https://evil.example/x",
+        "gradio_api/file=//evil.example",
+        "gradio_api/proxy=https://evil.example/x",
+        "login/huggingface?_target_url=https://evil.example",
+        "login/callback?_target_url=https://evil.example",
+        "logout?_target_url=https://evil.example",
+        "sign-in?next=https://evil.example",
+    ],
+)
+def test_no_address_leads_to_another_site(server: Server, path: str) -> None:
+    location = httpx.get(f"{server.url}/{path}").headers.get("location", "/")
+
+    assert location.startswith((server.url, "/"))
+    assert not location.startswith("//")
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "gradio_api/file=/etc/passwd",
+        "gradio_api/file=../../../../etc/passwd",
+        "gradio_api/file=%2e%2e/%2e%2e/etc/passwd",
+        "gradio_api/file=C:/Windows/win.ini",
+        "static/..%2f..%2f..%2f..%2fetc/passwd",
+        "assets/..%2f..%2f..%2f..%2fetc/passwd",
+        "svelte/..%2f..%2fetc/passwd",
+        "gradio_api/custom_component/x/..%2f..%2f..%2fetc/passwd/style.css",
+    ],
+)
+def test_no_path_leads_out_of_what_is_served(server: Server, path: str) -> None:
+    response = httpx.get(f"{server.url}/{path}")
+
+    assert response.status_code in (400, 403, 404)
+    assert "root:" not in response.text
+
+
+@pytest.mark.parametrize("name", ["page.html", "picture.svg", "page.xhtml", "script.js"])
+def test_what_was_uploaded_does_not_run_as_a_page(server: Server, name: str) -> None:
+    content = b"<svg xmlns='http://www.w3.org/2000/svg'><script>alert(1)</script></svg>"
+    uploaded = httpx.post(f"{server.url}/gradio_api/upload", files={"files": (name, content)})
+    response = httpx.get(f"{server.url}/gradio_api/file={uploaded.json()[0]}")
+
+    assert response.headers["content-security-policy"].startswith("sandbox; default-src 'none'")
+    assert response.headers["x-content-type-options"] == "nosniff"
+    assert "attachment" in response.headers.get("content-disposition", "")
+
+
+def test_other_sites_get_no_credentials_of_this_one(server: Server) -> None:
+    headers = {"origin": "http://evil.example"}
+    for path in ("/", "/config", "/api/status", "/gradio_api/info"):
+        response = httpx.get(f"{server.url}{path}", headers=headers)
+        assert "access-control-allow-credentials" not in response.headers, path
 
 
 @pytest.mark.parametrize("path", ["models/active.json", "models/versions/v0001/model.onnx"])

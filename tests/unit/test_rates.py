@@ -1,0 +1,73 @@
+"""How many requests one client may send."""
+
+from typing import Any
+
+import pytest
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
+from starlette.requests import HTTPConnection
+
+from app.metrics import Metrics
+from app.rates import Rate, RateLimits, client_key
+
+
+def limited(metrics: Metrics, per_minute: int = 2, **options: Any) -> FastAPI:
+    app = FastAPI()
+
+    @app.get("/{path:path}")
+    def answer(path: str) -> str:
+        return path
+
+    app.add_middleware(
+        RateLimits,
+        rate=Rate(per_minute),
+        is_exempt=options.get("is_exempt", lambda connection: False),
+        metrics=metrics,
+    )
+    return app
+
+
+def test_a_client_that_sends_too_many_is_told_when_to_come_back() -> None:
+    metrics = Metrics()
+    client = TestClient(limited(metrics), client=("192.0.2.7", 1))
+
+    statuses = [client.get("/api/status").status_code for _ in range(3)]
+    refused = client.get("/api/status", headers={"x-request-id": "mine"})
+
+    assert statuses == [200, 200, 429]
+    error = refused.json()["error"]
+    assert (error["type"], error["request_id"]) == ("TooManyRequests", "mine")
+    assert refused.headers["x-request-id"] == "mine"
+    assert 1 <= int(refused.headers["retry-after"]) <= 120
+    assert refused.headers["retry-after"] in error["message"]
+    assert metrics.snapshot()["refusals"]["by_type"] == {"TooManyRequests": 2}
+
+
+def test_other_clients_and_what_is_no_call_are_not_counted() -> None:
+    app = limited(Metrics())
+    first, second = (TestClient(app, client=(f"192.0.2.{n}", 1)) for n in (1, 2))
+
+    for path in ("/", "/assets/x.js", "/api/health/live", "/gradio_api/heartbeat/x", "/metrics"):
+        assert [first.get(path).status_code for _ in range(3)] == [200] * 3, path
+    assert [first.get("/gradio_api/call/x").status_code for _ in range(3)] == [200, 200, 429]
+    assert second.get("/gradio_api/call/x").status_code == 200
+
+
+def test_who_is_exempt_is_not_counted() -> None:
+    client = TestClient(limited(Metrics(), is_exempt=lambda connection: True))
+
+    assert [client.get("/api/status").status_code for _ in range(4)] == [200] * 4
+
+
+@pytest.mark.parametrize(
+    ("host", "key"),
+    [
+        ("192.0.2.7", "192.0.2.7"),
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+        ("2001:db8:1:2::9", "2001:db8:1:2::/64"),
+        ("::1", "::1"),
+        ("a-name", "a-name"),
+    ],
+)
+def test_a_client_is_its_address_or_its_network(host: str, key: str) -> None:
+    assert client_key(HTTPConnection({"type": "http", "client": (host, 1), "headers": []})) == key
