@@ -5,6 +5,7 @@ the index last, so an image that is in the index is on disk.
 """
 
 import hashlib
+import logging
 import os
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
@@ -13,7 +14,7 @@ from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 import numpy as np
 from sqlalchemy import (
@@ -42,12 +43,15 @@ from data.images import (
     file_suffix,
     pixel_digest,
 )
+from data.journal import Journal, Row
 from data.labels import normalise_label
 from data.snapshot import Snapshot, SnapshotImage
 from data.splits import Split, split_of
 
 T = TypeVar("T")
+_log = logging.getLogger(__name__)
 
+_NOTED_AT_ONCE: Final = 500  # SQLite takes some thousands of values in one question
 # Of 64 bits. Unrelated pictures differ in 32 with a standard deviation of 4, so 12 is five of them
 # away; successive photos of one bin mostly differ in fewer.
 SCENE_DISTANCE_BITS = 12
@@ -180,6 +184,8 @@ class DatasetStore:
         self.images_dir = root / "images"
         self.images_dir.mkdir(parents=True, exist_ok=True)
         self._engine = open_database(root / "index.db", _metadata)
+        self._journal = Journal(root / "index.jsonl")
+        self._agree()
 
     def close(self) -> None:
         """Close the index."""
@@ -198,7 +204,9 @@ class DatasetStore:
             with self._engine.begin() as connection:
                 batch = StoreBatch(connection, self.images_dir, self._limits)
                 yield batch
-                if not keep:
+                if keep:
+                    self._note(connection, batch.changed)
+                else:
                     connection.rollback()
         except BaseException:
             if batch is not None:
@@ -211,6 +219,33 @@ class DatasetStore:
         """Add one image; arguments and errors are those of ``StoreBatch.add``."""
         with self.batch() as batch:
             return batch.add(content, **details)
+
+    def _note(self, connection: Connection, digests: Sequence[str]) -> None:
+        """Write the new state of images into the journal, while the index may still be undone."""
+        for start in range(0, len(digests), _NOTED_AT_ONCE):
+            some = digests[start : start + _NOTED_AT_ONCE]
+            for table in (_images, _removed):
+                rows = connection.execute(select(table).where(table.c.digest.in_(some))).mappings()
+                self._journal.write(dict(row) for row in rows)
+
+    def _agree(self) -> None:
+        """Make an index that was lost anew from the journal; begin one for an earlier release's."""
+        with self._engine.begin() as connection:
+            firsts = [select(table.c.digest).limit(1) for table in (_images, _removed)]
+            is_empty = not any(connection.execute(first).first() for first in firsts)
+            if is_empty and self._journal.exists:
+                count = sum(
+                    _put_back(connection, row, self.images_dir) for row in self._journal.read()
+                )
+                if count:
+                    _log.error(
+                        "the index of the photos was lost; %d changes were read again", count
+                    )
+            elif not is_empty and not self._journal.exists:
+                for table in (_images, _removed):
+                    rows = connection.execute(select(table)).mappings()
+                    for some in rows.partitions(_NOTED_AT_ONCE):
+                        self._journal.write(dict(row) for row in some)
 
     def get(self, digest: str) -> StoredImage | None:
         """Return the image whose file has that digest, or None."""
@@ -265,10 +300,12 @@ class DatasetStore:
         Raises:
             InvalidLabel: the label breaks the rules.
         """
-        label = normalise_label(label)
-        query = update(_images).where(_images.c.digest.in_(list(digests)), _images.c.label != label)
+        label, wanted = normalise_label(label), list(digests)
+        query = update(_images).where(_images.c.digest.in_(wanted), _images.c.label != label)
         with self._engine.begin() as connection:
-            return connection.execute(query.values(label=label)).rowcount
+            count = connection.execute(query.values(label=label)).rowcount
+            self._note(connection, wanted)
+        return count
 
     def remove(self, digests: Iterable[str]) -> int:
         """Take images out, and return how many; ``restore`` puts them back."""
@@ -283,6 +320,7 @@ class DatasetStore:
                     insert(_removed), [row | {"removed_at": removed_at} for row in rows]
                 )
                 connection.execute(delete(_images).where(wanted))
+                self._note(connection, [row["digest"] for row in rows])
         return len(rows)
 
     def restore(self, digests: Iterable[str]) -> int:
@@ -297,6 +335,7 @@ class DatasetStore:
             if back:
                 connection.execute(insert(_images), back)
             connection.execute(delete(_removed).where(wanted))
+            self._note(connection, [row["digest"] for row in back])
         return len(back)
 
     def removed(self, limit: int | None = None) -> list[StoredImage]:
@@ -359,6 +398,7 @@ class StoreBatch:
         self._images_dir = images_dir
         self._limits = limits
         self._written: list[Path] = []
+        self.changed: list[str] = []  # digests of images that are new, or have another label
         # Per source and label, what scene joining compares with; read once a batch.
         self._scenes: dict[tuple[str, str], _HashIndex[tuple[str, Split]]] = {}
         self._everything: _HashIndex[str] | None = None
@@ -442,6 +482,7 @@ class StoreBatch:
         )
         self._write(image, content)
         self._connection.execute(insert(_images), asdict(image))
+        self.changed.append(digest)
         if scenes is not None:
             scenes.append(fingerprint, (scene, split))
         if self._everything is not None:
@@ -477,6 +518,7 @@ class StoreBatch:
             return AddOutcome(AddResult.OTHER_LABEL, image)
         query = update(_images).where(_images.c.digest == image.digest)
         self._connection.execute(query.values(label=label))
+        self.changed.append(image.digest)
         return AddOutcome(AddResult.RELABELLED, replace(image, label=label))
 
     def _nearly_the_same(self, fingerprint: int) -> StoredImage | None:
@@ -522,6 +564,21 @@ class _HashIndex(Generic[T]):
         distances = np.bitwise_count(known ^ np.uint64(fingerprint))
         nearest = int(distances.argmin())
         return self._items[nearest] if distances[nearest] <= within_bits else None
+
+
+def _put_back(connection: Connection, row: Row, images_dir: Path) -> bool:
+    """Put one line of the journal into the index, and return whether the image has its file."""
+    known = {column.name for column in _removed.columns}
+    row = {name: value for name, value in row.items() if name in known}
+    if not (images_dir / _path(row["digest"], row["suffix"])).exists():
+        return False
+    for table in (_images, _removed):
+        connection.execute(delete(table).where(table.c.digest == row["digest"]))
+    if "removed_at" not in row:
+        # The same pixels in another file: the later one was added after the earlier was taken out.
+        connection.execute(delete(_images).where(_images.c.pixel_digest == row["pixel_digest"]))
+    connection.execute(insert(_removed if "removed_at" in row else _images), row)
+    return True
 
 
 def _path(digest: str, suffix: str) -> str:

@@ -2,6 +2,7 @@
 
 import io
 import sqlite3
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from PIL import Image
 
 from data.errors import InvalidImage, InvalidLabel
 from data.splits import Split
-from data.store import AddResult, DatasetStore
+from data.store import AddResult, DatasetStore, StoredImage
 
 
 @pytest.fixture
@@ -255,3 +256,74 @@ def test_a_page_begins_with_what_came_last(store: DatasetStore) -> None:
         store.add(picture(seed), label="apple", source="uploads", original_name=str(seed))
     found, count = store.page(label="apple", source="uploads", limit=2)
     assert ([image.original_name for image in found], count) == (["2", "1"], 3)
+
+
+def filled(folder: Path) -> DatasetStore:
+    """Return a store in which everything that can become of an image became of one."""
+    store = DatasetStore(folder)
+    for seed, label in enumerate(("kiwi", "kiwi", "lime", "lime")):
+        store.add(picture(seed), label=label, source="uploads", original_name=f"{seed}.png")
+    by_name = {image.original_name: image.digest for image in store.images()}
+    store.relabel([by_name["0.png"]], "lemon")
+    store.remove([by_name["1.png"], by_name["2.png"]])
+    store.restore([by_name["2.png"]])
+    return store
+
+
+def what_is_there(store: DatasetStore) -> tuple[list[StoredImage], list[StoredImage]]:
+    def named(images: Sequence[StoredImage]) -> list[StoredImage]:
+        return sorted(images, key=lambda image: image.original_name)
+
+    return named(store.images()), named(store.removed())
+
+
+@pytest.mark.parametrize("damage", [b"no database at all" * 100, b"", None])
+def test_a_lost_index_is_made_anew_from_the_journal(
+    tmp_path: Path, damage: bytes | None, caplog: pytest.LogCaptureFixture
+) -> None:
+    store = filled(tmp_path)
+    before = what_is_there(store)
+    store.close()
+    for path in tmp_path.glob("index.db*"):
+        path.unlink()
+    if damage is not None:
+        (tmp_path / "index.db").write_bytes(damage)
+
+    again = DatasetStore(tmp_path)
+
+    assert what_is_there(again) == before
+    assert [len(part) for part in before] == [3, 1]
+    assert "the index of the photos was lost" in caplog.text
+    aside = list(tmp_path.glob("index.db.damaged-*"))
+    assert [path.read_bytes() for path in aside] == ([damage] if damage else [])
+    again.close()
+
+
+def test_what_was_undone_does_not_come_back(tmp_path: Path) -> None:
+    store = filled(tmp_path)
+    with store.batch(keep=False) as batch:
+        batch.add(picture(9), label="kiwi", source="uploads", original_name="9.png")
+    before = what_is_there(store)
+    store.close()
+    with (tmp_path / "index.jsonl").open("a") as journal:
+        journal.write('{"digest": "half a li')
+    (tmp_path / "index.db").unlink()
+
+    again = DatasetStore(tmp_path)
+    assert what_is_there(again) == before
+    again.add(picture(7), label="kiwi", source="uploads", original_name="7.png")
+    again.close()
+    (tmp_path / "index.db").unlink()
+
+    assert len(DatasetStore(tmp_path).images()) == 4
+
+
+def test_a_store_of_an_earlier_release_gets_a_journal(tmp_path: Path) -> None:
+    store = filled(tmp_path)
+    before = what_is_there(store)
+    store.close()
+    (tmp_path / "index.jsonl").unlink()
+    DatasetStore(tmp_path).close()
+    (tmp_path / "index.db").unlink()
+
+    assert what_is_there(DatasetStore(tmp_path)) == before
