@@ -45,9 +45,11 @@ def serve(settings: Settings) -> int:
     """Serve until interrupted or terminated; requests in flight are finished first."""
     limit_arenas()
     from app.factory import create_app
+    from app.holding import holding
 
-    server = make_server(settings, create_app(settings))
-    server.run()
+    with holding(settings.state_dir):
+        server = make_server(settings, create_app(settings))
+        server.run()
     return 0 if server.started else 1
 
 

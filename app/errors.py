@@ -2,6 +2,8 @@
 
 ServingError
 ├── InvalidSettings     (ValueError)    an environment variable cannot be used
+├── StateInUse          (RuntimeError)  another app works in the state folder
+├── StateUnusable       (OSError)       the state folder cannot be written
 ├── BadRequest          (ValueError)    400  the request is not put together as documented
 ├── InvalidSchedule     (ValueError)    400  a schedule cannot be kept
 ├── TokenRequired       (PermissionError)  401  this is the operator's, and no token came
@@ -21,15 +23,21 @@ ServingError
 ├── TooManyRequests     (RuntimeError)  429  this client sends more than it may
 ├── TooManyAttempts     (RuntimeError)  429  this client sent too many wrong tokens
 ├── TooManyJobs         (RuntimeError)  429  as many retrainings wait as may
+├── NotStored           (OSError)       507  the disk is full, or does not take what is written
 ├── NoModel             (RuntimeError)  503  no version could be loaded
 └── ModelMismatch       (ValueError)    a model file is not what its manifest says
 """
 
+import errno
 import html
 import logging
 import math
+import os
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
+
+from sqlalchemy.exc import OperationalError
 
 from data.errors import DataError, ImageTooLarge, UnsupportedImage
 from models.errors import ModelError, VersionNotFound, VersionRejected
@@ -46,6 +54,37 @@ class ServingError(Exception):
 
 class InvalidSettings(ServingError, ValueError):
     """An environment variable holds a value that cannot be used."""
+
+
+class StateInUse(ServingError, RuntimeError):
+    """Another app works in the same state folder."""
+
+    def __init__(self, folder: Path, pid: str) -> None:
+        who = f"the app with process {pid}" if pid else "another app"
+        super().__init__(
+            f"{folder} is in use by {who}. Stop that one, or give this one another folder with "
+            "FRUIT_STATE_DIR."
+        )
+
+
+class StateUnusable(ServingError, OSError):
+    """The state folder cannot be made or written."""
+
+    def __init__(self, folder: Path, problem: OSError) -> None:
+        super().__init__(
+            f"{folder} cannot be written ({problem.strerror or problem}). Make it writable, or "
+            "name another folder with FRUIT_STATE_DIR."
+        )
+
+
+class NotStored(ServingError, OSError):
+    """The disk is full, or does not take what is written."""
+
+    def __init__(self, problem: str) -> None:
+        super().__init__(
+            f"Nothing was kept: the server's disk does not take it ({problem}). Its operator has "
+            "to make room; then try again."
+        )
 
 
 class BadRequest(ServingError, ValueError):
@@ -223,6 +262,12 @@ class ModelMismatch(ServingError, ValueError):
     """A model file does not take or return what its manifest says."""
 
 
+_DISK_PROBLEMS: Final = (
+    errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EACCES, errno.EPERM,
+)  # fmt: skip
+_SQLITE_PROBLEMS: Final = (
+    "database or disk is full", "attempt to write a readonly database", "disk I/O error",
+)  # fmt: skip
 _STATUS: Final[tuple[tuple[type[Exception], int], ...]] = (
     (BadRequest, 400),
     (InvalidSchedule, 400),
@@ -249,6 +294,7 @@ _STATUS: Final[tuple[tuple[type[Exception], int], ...]] = (
     (TooManyAttempts, 429),
     (TooManyJobs, 429),
     (NoModel, 503),
+    (NotStored, 507),
 )
 
 
@@ -261,12 +307,26 @@ def describe_error(error: Exception, request_id: str) -> tuple[int, dict[str, st
         error: what was raised.
         request_id: names the request in the log and in the answer.
     """
+    error = _of_the_disk(error) or error
     status = next((status for kind, status in _STATUS if isinstance(error, kind)), 500)
     if status < 500 or isinstance(error, ServingError | ModelError):
         return status, _description(error, str(error), request_id)
     _log.error("request %s failed", request_id, exc_info=error)
     message = f"Something went wrong here; it is logged as request {request_id}."
     return status, {"message": message, "type": "InternalError", "request_id": request_id}
+
+
+def _of_the_disk(error: Exception) -> NotStored | None:
+    """Return what an error of the system or the database says about the disk, None for nothing."""
+    problem = ""
+    if isinstance(error, OSError) and error.errno in _DISK_PROBLEMS:
+        problem = os.strerror(error.errno)
+    elif isinstance(error, OperationalError):
+        problem = next((words for words in _SQLITE_PROBLEMS if words in str(error.orig)), "")
+    if not problem or isinstance(error, ServingError):
+        return None
+    _log.error("the disk does not take what is written: %s", error)
+    return NotStored(problem)
 
 
 def http_error(error: Exception, request_id: str) -> tuple[int, dict[str, Any], Mapping[str, str]]:

@@ -178,6 +178,7 @@ class MonitoringService:
 
     def check(self) -> None:
         """Look for trouble, and raise alerts."""
+        self._check_model()
         self._check_jobs()
         self._check_errors()
         self._check_disk()
@@ -242,6 +243,16 @@ class MonitoringService:
             "next_start": schedule["next_start"],
             "after_images": schedule["after_images"],
         }
+
+    def _check_model(self) -> None:
+        health = self._service.health()
+        if health["problem"]:
+            served = f"{health['version']} answers instead" if health["ready"] else "none answers"
+            self._alerts.report(
+                "model", str(health["version"]),
+                f"The version that should be live cannot be served, and {served}: "
+                f"{health['problem']} Look at the versions on the Retrain tab, and put one live.",
+            )  # fmt: skip
 
     def _check_jobs(self) -> None:
         for job in self._learning.jobs(10) if self._learning else []:

@@ -95,7 +95,7 @@ class AlertBody(BaseModel):
     """Something to look at."""
 
     id: int
-    kind: str = Field(description="`retrain_failed`, `drift`, `errors` or `disk`.")
+    kind: str = Field(description="`retrain_failed`, `drift`, `errors`, `disk` or `model`.")
     subject: str
     message: str
     raised_at: str

@@ -108,9 +108,10 @@ class PredictionService:
             Whether a version answers. The reason why not is in ``health``.
         """
         with self._swap_lock:
+            lost = self._registry.set_aside_damaged_choice()
             try:
-                first = [self._registry.active()]
-                self._problem = ""
+                first = [] if lost else [self._registry.active()]
+                self._problem = lost
             except ModelError as error:
                 first, self._problem = [], str(error)
             tried = [v.version for v in first]
@@ -126,6 +127,10 @@ class PredictionService:
                     _log.error("cannot serve %s: %s", version.version, error)
                     self._problem = self._problem or str(error)
                 else:
+                    if self._problem:
+                        _log.error("%s answers: %s", version.version, self._problem)
+                    if lost:  # else the next start would choose again
+                        self._registry.activate(version.version, "the choice was lost")
                     return True
         _log.error("no model version could be loaded: %s", self._problem)
         return False

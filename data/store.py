@@ -502,10 +502,11 @@ class StoreBatch:
         path = self._images_dir / image.path
         path.parent.mkdir(exist_ok=True)
         with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
+            self._written.append(Path(file.name))  # it goes too where the disk is full
             file.write(content)
         os.chmod(file.name, 0o644)
         os.replace(file.name, path)
-        self._written.append(path)
+        self._written[-1] = path
 
     def _already_there(
         self, image: StoredImage, label: str, relabels: bool, guards_test: bool

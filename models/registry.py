@@ -207,6 +207,16 @@ class ModelRegistry:
         self._write_choices(earlier, reason)
         return found
 
+    def set_aside_damaged_choice(self) -> str:
+        """Begin the choices anew where their file is damaged, and return what was wrong with it."""
+        try:
+            self._read_pointer()
+        except InvalidVersion as error:
+            moment = datetime.now(UTC).strftime("%Y%m%dT%H%M%S")
+            self._pointer.replace(self._pointer.with_name(f"{self._pointer.name}.damaged-{moment}"))
+            return str(error)
+        return ""
+
     def activations(self) -> tuple[Activation, ...]:
         """Return the changes of the active version, the latest last; the oldest are forgotten."""
         return tuple(Activation(**entry) for entry in self._read_pointer().get("log", ()))

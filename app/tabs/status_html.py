@@ -58,6 +58,7 @@ _KINDS: Final = {
     "drift": "Other photos than it was tested on",
     "errors": "Predictions fail",
     "disk": "The disk is nearly full",
+    "model": "Another version answers than should",
 }
 
 

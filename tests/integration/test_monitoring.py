@@ -24,7 +24,7 @@ from data.state import monitoring_dir
 from data.store import DatasetStore
 from models.examination import EXAMINATION_NAME
 from models.registry import ModelRegistry, ModelVersion
-from tests.conftest import COLOURS, encode, local_client
+from tests.conftest import COLOURS, colour_model, encode, local_client, publish
 from tests.unit.test_drift import PAPER, SHOP, examination, pictures
 
 SETTINGS = Settings()
@@ -240,6 +240,22 @@ def test_many_errors_are_an_alert(watched: Watched) -> None:
     watched.monitoring.check()
     (alert,) = watched.monitoring.alerts()
     assert alert.message.startswith("2 of the last 20 predictions failed")
+
+
+def test_a_version_that_cannot_be_served_is_an_alert(
+    registry: ModelRegistry, watched: Watched, version: ModelVersion
+) -> None:
+    other = publish(registry, colour_model())
+    registry.activate(other.version)
+    other.model_path.write_bytes(b"damaged")
+    watched.service.load()
+
+    watched.monitoring.check()
+
+    (alert,) = watched.monitoring.alerts()
+    assert alert.kind == "model"
+    assert f"{version.version} answers instead" in alert.message
+    assert "SHA-256" in alert.message
 
 
 def test_health_tells_live_from_ready(tmp_path: Path) -> None:

@@ -1,8 +1,10 @@
 """How errors become answers."""
 
+import errno
 import logging
 
 import pytest
+from sqlalchemy.exc import OperationalError
 
 from app.errors import (
     BadRequest,
@@ -65,3 +67,21 @@ def test_page_error_is_escaped() -> None:
     error = gradio_error(InvalidImage("<script>alert('x')</script> & more"), "abc")
 
     assert error.message == "&lt;script&gt;alert('x')&lt;/script&gt; &amp; more"
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "words"),
+    [
+        (OSError(errno.ENOSPC, "x"), 507, "(No space left on device)"),
+        (PermissionError(errno.EACCES, "x"), 507, "(Permission denied)"),
+        (OperationalError("I", {}, Exception("database or disk is full")), 507, "disk is full"),
+        (OperationalError("I", {}, Exception("disk I/O error")), 507, "disk I/O error"),
+        (OperationalError("S", {}, Exception("no such table: images")), 500, "went wrong here"),
+        (FileNotFoundError(errno.ENOENT, "x"), 500, "went wrong here"),
+    ],
+)
+def test_a_disk_that_takes_nothing_is_said(error: Exception, status: int, words: str) -> None:
+    found, body, _ = http_error(error, "abc")
+
+    assert found == status
+    assert words in body["error"]["message"]

@@ -226,3 +226,18 @@ def test_a_manifest_of_an_unknown_format_is_refused(registry: ModelRegistry) -> 
 
     with pytest.raises(InvalidVersion, match="not a model manifest"):
         registry.get("v0001")
+
+
+def test_a_damaged_choice_is_set_aside_and_choosing_begins_anew(registry: ModelRegistry) -> None:
+    first, second = (publish(registry) for _ in range(2))
+    registry.activate(first.version)
+    pointer = next(registry._root.glob("active.json"))
+    pointer.write_bytes(b'{"history": ')
+
+    problem = registry.set_aside_damaged_choice()
+
+    assert "is damaged" in problem
+    assert registry.set_aside_damaged_choice() == ""
+    assert [path.read_bytes() for path in registry._root.glob("active.json.*")] == [b'{"history": ']
+    registry.activate(second.version)
+    assert registry.active().version == second.version
