@@ -154,6 +154,7 @@ def predict_handler(service: PredictionService, settings: Settings) -> Handler:
         an entry with its `name` and `error`, and the others are answered.
         """
         request_id = request.state.request_id
+        service.require_room()
         body = await read_body(request, settings)
         if len(body.files) == 1:
             answer = await service.predict_async(

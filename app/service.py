@@ -265,6 +265,15 @@ class PredictionService:
         except DataError:
             return None
 
+    def require_room(self) -> None:
+        """Refuse a request that would be refused anyway, before its image is even read.
+
+        Raises:
+            Overloaded: too many requests are pending.
+        """
+        with self._counted():
+            self._pool.require_room()
+
     def health(self) -> dict[str, Any]:
         """Return whether predictions are answered, by which version, and if not, why."""
         served = self._served

@@ -47,6 +47,15 @@ class WorkerPool:
         """How many requests wait or run."""
         return self._pending
 
+    def require_room(self) -> None:
+        """Refuse what would be refused anyway, before anything is done for it.
+
+        Raises:
+            Overloaded: too many requests are pending.
+        """
+        if self._pending >= self._max_pending:
+            raise Overloaded(1.0)
+
     def submit(self, task: Callable[[], T]) -> Future[T]:
         """Start one task as one request, and return its future.
 

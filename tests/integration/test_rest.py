@@ -1,7 +1,9 @@
 """The REST routes over real onnxruntime and real files, without the page."""
 
+import asyncio
 import io
 from collections.abc import Iterator
+from contextlib import ExitStack
 from typing import Any
 
 import numpy as np
@@ -9,9 +11,12 @@ import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from PIL import Image
+from starlette.requests import Request
+from starlette.types import Message
 
 from app.access import Access
-from app.rest import build_router
+from app.errors import Overloaded
+from app.rest import build_router, predict_handler
 from app.service import PredictionService
 from app.settings import Settings
 from app.workers import WorkerPool
@@ -228,6 +233,28 @@ def test_busy_server_answers_429_with_retry_after(client: TestClient, pool: Work
     assert error_of(response, 429)["type"] == "Overloaded"
     assert response.headers["retry-after"] == "1"
     assert client.post("/api/predict", content=encode("apple")).status_code == 200
+
+
+def test_a_busy_server_does_not_even_read_the_photo(
+    registry: ModelRegistry, version: ModelVersion, pool: WorkerPool
+) -> None:
+    service = PredictionService(registry, pool=pool)
+    service.load()
+
+    async def receive() -> Message:
+        raise AssertionError("the body is read")
+
+    scope = {"type": "http", "method": "POST", "path": "/api/predict", "headers": []}
+    request = Request(scope, receive)
+    request.state.request_id = "mine"
+    with ExitStack() as stack:
+        for _ in range(4):
+            stack.enter_context(pool.admitted())
+        with pytest.raises(Overloaded):
+            asyncio.run(predict_handler(service, SETTINGS)(request))
+
+    assert service.metrics.snapshot()["refusals"]["by_type"] == {"Overloaded": 1}
+    service.close()
 
 
 def test_without_a_model_predict_is_503_and_health_is_not_ready(registry: ModelRegistry) -> None:
