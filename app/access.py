@@ -1,8 +1,8 @@
 """Who may do what: anyone may predict; photos, models and settings are the operator's.
 
 Who the operator is follows from the settings. With a token, it is whoever sends it or has signed in
-with it. Without one, it is the person at this machine, if only this machine can reach the server;
-otherwise it is nobody.
+with it; on a Space also its owner, who signs in with the Hugging Face account. Without either, it
+is the person at this machine, if only this machine can reach the server; otherwise it is nobody.
 """
 
 import hashlib
@@ -32,7 +32,7 @@ _SAFE_METHODS: Final = ("GET", "HEAD", "OPTIONS")
 class AccessMode(StrEnum):
     """How the operator is told apart."""
 
-    BY_TOKEN = "token"
+    BY_SIGN_IN = "sign in"
     BY_MACHINE = "machine"
     NOBODY = "nobody"
 
@@ -53,7 +53,7 @@ class Role(StrEnum):
 
 _ROLES: Final = {
     AccessMode.BY_MACHINE: (Role.AT_MACHINE,),
-    AccessMode.BY_TOKEN: (Role.SIGNED_IN, Role.VISITOR),
+    AccessMode.BY_SIGN_IN: (Role.SIGNED_IN, Role.VISITOR),
     AccessMode.NOBODY: (Role.STRANGER,),
 }
 
@@ -69,10 +69,11 @@ class Access:
         self._token = settings.admin_token.encode()
         self._on_space = settings.on_space
         self._wrong = Rate(ATTEMPTS_PER_MINUTE)
-        # Another token makes every cookie worthless.
-        self._signer = TimestampSigner(hashlib.sha256(b"operator" + self._token).digest())
-        if self._token:
-            self.mode = AccessMode.BY_TOKEN
+        # Another token, or another client of the Hub, makes every cookie worthless.
+        secrets = f"operator\n{settings.admin_token}\n{settings.oauth_client_secret}".encode()
+        self._signer = TimestampSigner(hashlib.sha256(secrets).digest())
+        if self._token or settings.has_hub_sign_in:
+            self.mode = AccessMode.BY_SIGN_IN
         else:
             self.mode = AccessMode.BY_MACHINE if settings.is_local else AccessMode.NOBODY
 

@@ -142,6 +142,10 @@ def create_app(settings: Settings) -> FastAPI:
     app.include_router(build_router(service, settings, access, collection, learning, monitoring))
     app.include_router(build_metrics_route(service, monitoring))
     app.include_router(build_sign_in(access, service.metrics))
+    if settings.has_hub_sign_in:
+        from app.hub_sign_in import add_hub_sign_in  # most of a second, needed on Spaces alone
+
+        add_hub_sign_in(app, access, settings, service.metrics)
     app.mount("/", pages)
     # The last one sees a request first.
     app.add_middleware(

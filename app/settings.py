@@ -43,6 +43,11 @@ class Settings:
             machines can reach the server.
         on_space: whether this runs on a Hugging Face Space, within a page of that site
             (``SPACE_ID``).
+        space_owner, space_host: who owns that Space, and its address (``SPACE_AUTHOR_NAME``,
+            ``SPACE_HOST``).
+        oauth_client_id, oauth_client_secret, oauth_provider: with which the owner signs in by the
+            Hugging Face account; the Space sets them (``OAUTH_CLIENT_ID``, ``OAUTH_CLIENT_SECRET``,
+            ``OPENID_PROVIDER_URL``).
         max_requests_per_minute: of one client that is not the operator; then 429
             (``FRUIT_MAX_REQUESTS_PER_MINUTE``).
         max_classes: most classes that the store may have (``FRUIT_MAX_CLASSES``).
@@ -74,6 +79,11 @@ class Settings:
     max_wait_s: float = 10.0
     admin_token: str = field(default="", repr=False)
     on_space: bool = False
+    space_owner: str = ""
+    space_host: str = ""
+    oauth_client_id: str = ""
+    oauth_client_secret: str = field(default="", repr=False)
+    oauth_provider: str = "https://huggingface.co"
     max_requests_per_minute: int = 600
     max_classes: int = 200
     max_store_bytes: int = 20_000_000_000
@@ -88,6 +98,11 @@ class Settings:
     def is_local(self) -> bool:
         """Whether only this machine can reach the server."""
         return is_loopback(self.host)
+
+    @property
+    def has_hub_sign_in(self) -> bool:
+        """Whether the owner of the Space can sign in with the Hugging Face account."""
+        return self.on_space and bool(self.space_owner and self.oauth_client_secret)
 
     @property
     def image_limits(self) -> ImageLimits:
@@ -120,6 +135,11 @@ class Settings:
             max_wait_s=_reader(environ, float, lower=0.0)("FRUIT_MAX_WAIT_S", cls.max_wait_s),
             admin_token=_token(environ, "FRUIT_ADMIN_TOKEN"),
             on_space=bool(environ.get("SPACE_ID")),
+            space_owner=environ.get("SPACE_AUTHOR_NAME", ""),
+            space_host=environ.get("SPACE_HOST", ""),
+            oauth_client_id=environ.get("OAUTH_CLIENT_ID", ""),
+            oauth_client_secret=environ.get("OAUTH_CLIENT_SECRET", ""),
+            oauth_provider=environ.get("OPENID_PROVIDER_URL", cls.oauth_provider).rstrip("/"),
             max_requests_per_minute=count(
                 "FRUIT_MAX_REQUESTS_PER_MINUTE", cls.max_requests_per_minute
             ),

@@ -23,13 +23,19 @@ FORM: Final = """
   <button type="submit">Sign in</button>
 </form>
 """
+# The Hub's own page cannot be shown within another one.
+HUB_LINK: Final = """
+<p><a class="fc-hub-link" href="sign-in/huggingface" target="_blank">Sign in with Hugging Face</a>
+(the owner of this Space)</p>
+"""
 SIGN_OUT_FORM: Final = """
 <form class="fc-sign-out" method="post" action="sign-out">
   <span>Signed in as the operator</span> <button type="submit">Sign out</button>
 </form>
 """
 _PAGE: Final = """<!doctype html>
-<html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
+<html lang="en"><meta charset="utf-8"><base href="{root}/">
+<meta name="viewport" content="width=device-width">
 <title>Sign in: Fruit classifier</title>
 <style>body {{ font: 1rem system-ui, sans-serif; max-width: 24rem; margin: 15vh auto; padding: 0
 1rem }} input, button {{ font: inherit; padding: .5rem; margin: .3rem 0; width: 100%;
@@ -46,7 +52,8 @@ def build_sign_in(access: Access, metrics: Metrics) -> APIRouter:
     @router.get(SIGN_IN_PATH)
     async def show(request: Request) -> Response:
         """Show the form by itself."""
-        return _page("Collecting photos, retraining and changing the model are the operator's.")
+        words = "Collecting photos, retraining and changing the model are the operator's."
+        return sign_in_page(request, words)
 
     @router.post(SIGN_IN_PATH)
     async def sign_in(request: Request) -> Response:
@@ -58,8 +65,8 @@ def build_sign_in(access: Access, metrics: Metrics) -> APIRouter:
             access.check_token(token, request)
         except ServingError as error:
             status, description = describe_error(error, request.state.request_id)
-            return _page(description["message"], status)
-        response = _back_to_page(request)
+            return sign_in_page(request, description["message"], status)
+        response = back_to_page(request)
         response.set_cookie(
             **access.cookie_rules(request), value=access.new_cookie(), max_age=SIGNED_IN_S
         )
@@ -70,14 +77,15 @@ def build_sign_in(access: Access, metrics: Metrics) -> APIRouter:
         """Take the cookie away, and show the page."""
         if is_from_another_site(request):
             raise CrossSite
-        response = _back_to_page(request)
+        response = back_to_page(request)
         response.delete_cookie(**access.cookie_rules(request))
         return response
 
     return router
 
 
-def _back_to_page(request: Request) -> RedirectResponse:
+def back_to_page(request: Request) -> RedirectResponse:
+    """Return an answer that leads to the page."""
     return RedirectResponse(f"{request.scope.get('root_path', '')}/", 303)
 
 
@@ -90,5 +98,7 @@ async def _read_token(request: Request) -> str:
     return parse_qs(content.decode("utf-8", "replace")).get("token", [""])[0].strip()
 
 
-def _page(message: str, status: int = 200) -> HTMLResponse:
-    return HTMLResponse(_PAGE.format(message=escape(message), form=FORM), status)
+def sign_in_page(request: Request, message: str, status: int = 200) -> HTMLResponse:
+    """Return a page with the form and a sentence."""
+    root = escape(request.scope.get("root_path", ""))
+    return HTMLResponse(_PAGE.format(root=root, message=escape(message), form=FORM), status)

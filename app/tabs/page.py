@@ -12,7 +12,7 @@ from app.learning import LearningService
 from app.monitoring import MonitoringService
 from app.service import PredictionService
 from app.settings import Settings
-from app.sign_in import FORM, SIGN_OUT_FORM
+from app.sign_in import FORM, HUB_LINK, SIGN_OUT_FORM
 from app.tabs import predict, retrain, status, upload
 from app.tabs.looks import APPLE
 
@@ -60,7 +60,7 @@ def build_page(
                 if role.is_operator:
                     upload.build_tab(collection, learning, settings, upload_tab)
                 else:
-                    gr.HTML(closed_html("Uploading", role))
+                    gr.HTML(closed_html("Uploading", role, settings))
             with gr.Tab("Retrain", id="retrain") as retrain_tab:
                 pass
             with gr.Tab("Status", id="status") as status_tab:
@@ -70,20 +70,24 @@ def build_page(
                 if role.is_operator:
                     retrain.build_tab(learning, retrain_tab, [predict_tab, upload_tab, status_tab])
                 else:
-                    gr.HTML(closed_html("Retraining and changing the model", role))
+                    gr.HTML(closed_html("Retraining and changing the model", role, settings))
     page.queue(default_concurrency_limit=None, max_size=settings.max_pending)
     return page
 
 
-def closed_html(what: str, role: Role) -> str:
+def closed_html(what: str, role: Role, settings: Settings) -> str:
     """Return what stands where only the operator may do something.
 
     Args:
         what: they may do, as the start of a sentence.
         role: whom the page is for.
+        settings: how the operator can sign in.
     """
     if role == Role.VISITOR:
-        words, form = f"{what} is the operator's. Sign in with the token.", FORM
+        words = f"{what} is the operator's."
+        form = (HUB_LINK if settings.has_hub_sign_in else "") + (
+            FORM if settings.admin_token else ""
+        )
     else:
         words = (
             f"{what} is the operator's, and off: other machines can reach this server, and it has "
