@@ -9,7 +9,7 @@ ServingError
 ├── TokenRequired       (PermissionError)  401  this is the operator's, and no token came
 ├── WrongToken          (PermissionError)  401  another one came
 ├── OperatorOff         (PermissionError)  403  this is the operator's, and nobody is one here
-├── CrossSite           (PermissionError)  403  another site's page sent the request
+├── FromAnotherSite     (PermissionError)  403  another site's page sent the request
 ├── UnknownRoute        (LookupError)   404  no such route under /api
 ├── JobNotFound         (LookupError)   404  no job has that number
 ├── AlertNotFound       (LookupError)   404  no alert has that number
@@ -126,7 +126,7 @@ class OperatorOff(ServingError, PermissionError):
         super().__init__(f"{where} Set FRUIT_ADMIN_TOKEN and start it again.")
 
 
-class CrossSite(ServingError, PermissionError):
+class FromAnotherSite(ServingError, PermissionError):
     """The page of another site made a browser send the request."""
 
     def __init__(self) -> None:
@@ -274,7 +274,7 @@ _STATUS: Final[tuple[tuple[type[Exception], int], ...]] = (
     (TokenRequired, 401),
     (WrongToken, 401),
     (OperatorOff, 403),
-    (CrossSite, 403),
+    (FromAnotherSite, 403),
     (JobNotFound, 404),
     (AlertNotFound, 404),
     (VersionNotFound, 404),

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 
 from app.access import SIGNED_IN_S, Access, is_from_another_site
-from app.errors import CrossSite, PayloadTooLarge, ServingError, describe_error
+from app.errors import FromAnotherSite, PayloadTooLarge, ServingError, describe_error
 from app.handling import route_class
 from app.metrics import Metrics
 
@@ -59,7 +59,7 @@ def build_sign_in(access: Access, metrics: Metrics) -> APIRouter:
     async def sign_in(request: Request) -> Response:
         """Give whoever knows the token a cookie, and show the page."""
         if is_from_another_site(request):
-            raise CrossSite
+            raise FromAnotherSite
         token = await _read_token(request)
         try:
             access.check_token(token, request)
@@ -76,7 +76,7 @@ def build_sign_in(access: Access, metrics: Metrics) -> APIRouter:
     async def sign_out(request: Request) -> Response:
         """Take the cookie away, and show the page."""
         if is_from_another_site(request):
-            raise CrossSite
+            raise FromAnotherSite
         response = back_to_page(request)
         response.delete_cookie(**access.cookie_rules(request))
         return response

@@ -106,7 +106,7 @@ def test_another_site_can_neither_sign_in_nor_out(client: TestClient, path: str)
     response = client.post(path, data={"token": TOKEN}, headers={"origin": "http://evil.example"})
 
     assert response.status_code == 403
-    assert response.json()["error"]["type"] == "CrossSite"
+    assert response.json()["error"]["type"] == "FromAnotherSite"
 
 
 def test_a_form_too_long_is_refused(client: TestClient) -> None:
