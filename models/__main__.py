@@ -1,4 +1,4 @@
-"""Command line of the model registry: ``python -m models list|show|activate|roll-back|delete``."""
+"""Command line of the model registry: ``python -m models list|show|activate|check`` and more."""
 
 import argparse
 import os
@@ -8,13 +8,15 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 
 from models.card import CARD_NAME
+from models.check import Problem, check
 from models.errors import ModelError
 from models.examination import EXAMINATION_NAME
 from models.manifest import KERAS_NAME, MANIFEST_NAME, MODEL_NAME, REHEARSAL_NAME
-from models.registry import ModelRegistry, open_registry
+from models.registry import ModelRegistry, open_registry, write_atomically
 
 _RESTART = "A running app serves it after its next start."
 
@@ -23,13 +25,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit status."""
     options = _parser().parse_args(arguments)
     registry = open_registry(options.state_dir)
-    run: Callable[[argparse.Namespace, ModelRegistry, Console], None] = options.run
+    run: Callable[[argparse.Namespace, ModelRegistry, Console], int | None] = options.run
     try:
-        run(options, registry, Console())
+        return run(options, registry, Console()) or 0
     except ModelError as error:
         Console(stderr=True).print(f"[red]{type(error).__name__}[/]: {error}", highlight=False)
         return 1
-    return 0
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -58,6 +59,13 @@ def _parser() -> argparse.ArgumentParser:
     copy.add_argument("version")
     copy.add_argument("folder", type=Path)
     copy.set_defaults(run=_copy)
+    checking = commands.add_parser(
+        "check", help="compare every file with its checksum; status 1 where something is wrong"
+    )
+    checking.add_argument(
+        "--mend", action="store_true", help="mend what can be mended; stop the app first"
+    )
+    checking.set_defaults(run=_check)
     return parser
 
 
@@ -109,11 +117,46 @@ def _copy(options: argparse.Namespace, registry: ModelRegistry, console: Console
     found = registry.get(options.version)
     found.verify()
     options.folder.mkdir(parents=True, exist_ok=True)
-    files = (MODEL_NAME, KERAS_NAME, REHEARSAL_NAME, EXAMINATION_NAME, CARD_NAME, MANIFEST_NAME)
-    for name in files:
-        if (found.folder / name).exists():
-            shutil.copyfile(found.folder / name, options.folder / name)
+    kept: dict[str, str] = {}
+    for name in (MODEL_NAME, KERAS_NAME, REHEARSAL_NAME, EXAMINATION_NAME, CARD_NAME):
+        if not (found.folder / name).exists():
+            continue
+        if name in found.manifest.files:
+            found.verify(name)
+            kept[name] = found.manifest.files[name]
+        shutil.copyfile(found.folder / name, options.folder / name)
+    # The pictures stay behind, so the copy's manifest does not promise them.
+    manifest = found.manifest.model_copy(update={"files": kept})
+    write_atomically(options.folder / MANIFEST_NAME, manifest.to_json().encode())
     console.print(f"{found.version} is copied to {options.folder}.")
+
+
+def _check(options: argparse.Namespace, registry: ModelRegistry, console: Console) -> int:
+    columns = (TextColumn("Checking"), BarColumn(), MofNCompleteColumn(), TextColumn("versions"))
+    with Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task("check", total=None)
+        report = check(
+            registry,
+            on_progress=lambda done, total: bar.update(task, completed=done, total=total),
+        )
+    for problem in report.problems:
+        console.print(f"{problem.where}: {problem.message}", style="red", markup=False)
+        console.print(f"  {_mended(problem, options.mend)}", markup=False, highlight=False)
+    console.print(f"Sound: {', '.join(report.sound) or 'no version'}.", highlight=False)
+    if report.problems and not options.mend:
+        console.print("Stop the app, then mend with 'python -m models check --mend'.")
+    return 1 if report.problems else 0
+
+
+def _mended(problem: Problem, mends: bool) -> str:
+    """Mend a problem where that is wanted and can be done, and return what became of it."""
+    if not mends or problem.mend is None:
+        return f"To mend: {problem.remedy}"
+    try:
+        problem.mend()
+    except (ModelError, OSError) as error:
+        return f"Not mended: {error}"
+    return f"Mended: {problem.remedy}"
 
 
 def _confirmed(question: str) -> bool:

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
@@ -15,6 +15,9 @@ REHEARSAL_NAME: Final = "rehearsal.npz"  # features of the images that a quick r
 FORMAT: Final = 1
 OUTPUT_NAME: Final = "probabilities"  # of the graph
 MAPS_OUTPUT: Final = "activation_maps"
+
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+FileName = Annotated[str, Field(pattern=r"^\w[\w.-]*$")]  # no folder: it stays beside the manifest
 
 
 class _Frozen(BaseModel):
@@ -226,6 +229,8 @@ class ModelManifest(_Frozen):
         maps_output: the output with the activation maps, None where the network gives none.
         calibration: None where nothing was calibrated.
         sha256: checksum of ``model.onnx``.
+        files: checksums of the version's other files, by name. The card is left out: it is for
+            people, who may mend a sentence.
         size_bytes: its size.
         network: the name in the table of networks.
         parameters: trainable and fixed weights of the network, counted together.
@@ -249,7 +254,8 @@ class ModelManifest(_Frozen):
     output: str = OUTPUT_NAME
     maps_output: str | None = None
     calibration: Calibration | None = None
-    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+    sha256: Sha256
+    files: dict[FileName, Sha256] = Field(default_factory=dict)
     size_bytes: int
     network: str
     parameters: int

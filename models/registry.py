@@ -4,6 +4,7 @@ Layout under the root::
 
     versions/v0002/model.onnx      and whatever else training publishes
     versions/v0002/manifest.json   written last: without it the version does not exist
+    set-aside/v0003/               what ``python -m models check --mend`` took out, to be looked at
     active.json                    the choice of the app, the choices before it, and a log of both
 
 The registry reads the state directory first and falls back to the baseline that ships with the
@@ -24,9 +25,13 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, Final
 
+from models.card import CARD_NAME
 from models.errors import InvalidVersion, VersionInUse, VersionNotFound
 from models.manifest import MANIFEST_NAME, MODEL_NAME, ModelManifest
 
+VERSIONS_NAME: Final = "versions"
+POINTER_NAME: Final = "active.json"
+SET_ASIDE_NAME: Final = "set-aside"
 _VERSION: Final = re.compile(r"^v(\d{4,})$")
 _HISTORY_LENGTH: Final = 100
 _LOG_LENGTH: Final = 500
@@ -49,20 +54,54 @@ class ModelVersion:
         """The ONNX file."""
         return self.folder / MODEL_NAME
 
-    def verify(self) -> None:
-        """Check the ONNX file against the checksum in the manifest.
+    @property
+    def checksums(self) -> dict[str, str]:
+        """SHA-256 of every file that the manifest vouches for, by name."""
+        return {MODEL_NAME: self.manifest.sha256, **self.manifest.files}
+
+    def verify(self, name: str = MODEL_NAME) -> Path:
+        """Check a file against its checksum in the manifest, and return where it is.
+
+        Args:
+            name: of the file; the ONNX file by default.
 
         Raises:
-            InvalidVersion: it is missing or differs.
+            InvalidVersion: it is missing or differs, or the manifest does not vouch for it.
         """
+        path = self.folder / name
         try:
-            digest = hashlib.sha256(self.model_path.read_bytes()).hexdigest()
+            digest = checksum(path.read_bytes())
         except OSError as error:
-            raise InvalidVersion(f"{self.model_path} cannot be read: {error}") from error
-        if digest != self.manifest.sha256:
+            raise InvalidVersion(f"{path} cannot be read: {error}") from error
+        expected = self.checksums.get(name)
+        if expected is None:
             raise InvalidVersion(
-                f"{self.model_path} has SHA-256 {digest}; its manifest says {self.manifest.sha256}."
+                f"{path} has no checksum in the manifest of {self.version}, so nobody knows "
+                "whether it is what was published. If you trust it, stop the app and run "
+                "'python -m models check --mend', which records the checksum."
             )
+        if digest != expected:
+            raise InvalidVersion(
+                f"{path} has SHA-256 {digest}; its manifest says {expected}. 'python -m models "
+                "check' lists what is damaged."
+            )
+        return path
+
+    def attach(self, name: str, content: bytes) -> "ModelVersion":
+        """Add or replace a file of the version, and return the version that knows it.
+
+        A crash leaves at worst a whole file without a checksum, never one with a wrong checksum.
+        """
+        others = {key: value for key, value in self.manifest.files.items() if key != name}
+        self.with_checksums(others)
+        write_atomically(self.folder / name, content)
+        return self.with_checksums(others | {name: checksum(content)})
+
+    def with_checksums(self, files: Mapping[str, str]) -> "ModelVersion":
+        """Let the manifest vouch for these files and no others, and return the version with it."""
+        manifest = self.manifest.model_copy(update={"files": dict(sorted(files.items()))})
+        write_atomically(self.folder / MANIFEST_NAME, manifest.to_json().encode())
+        return ModelVersion(manifest, self.folder)
 
 
 @dataclass(frozen=True)
@@ -84,9 +123,19 @@ class ModelRegistry:
 
     def __init__(self, root: Path, baseline: Path | None = None) -> None:
         self._root = root
-        self._versions = root / "versions"
-        self._pointer = root / "active.json"
+        self._versions = root / VERSIONS_NAME
+        self._pointer = root / POINTER_NAME
         self._baseline = baseline
+
+    @property
+    def root(self) -> Path:
+        """The folder of the registry."""
+        return self._root
+
+    @property
+    def baseline(self) -> Path | None:
+        """The folder of the shipped version, None without one."""
+        return self._baseline
 
     def list(self) -> tuple[ModelVersion, ...]:
         """Return every published version, oldest first; damaged manifests are left out."""
@@ -123,7 +172,7 @@ class ModelRegistry:
         Raises:
             VersionNotFound: nothing is published at all, or the chosen one is gone.
         """
-        chosen = self._choices()
+        chosen = self.choices()
         if chosen:
             return self.get(chosen[-1])
         versions = self.list()
@@ -156,9 +205,11 @@ class ModelRegistry:
             manifest = make_manifest(folder.name, model)
             if manifest.version != folder.name:
                 raise InvalidVersion(f"The manifest names {manifest.version!r}, not {folder.name}.")
-            if manifest.sha256 != hashlib.sha256(model).hexdigest():
+            if manifest.sha256 != checksum(model):
                 raise InvalidVersion(f"The manifest of {folder.name} has another checksum.")
-            for name, content in {**make_attachments(manifest), MODEL_NAME: model}.items():
+            attachments = make_attachments(manifest)
+            manifest = manifest.model_copy(update={"files": checksums(attachments)})
+            for name, content in {**attachments, MODEL_NAME: model}.items():
                 write_atomically(folder / name, content)
             write_atomically(folder / MANIFEST_NAME, manifest.to_json().encode())
         except BaseException:
@@ -179,7 +230,7 @@ class ModelRegistry:
         """
         found = self.get(version)
         found.verify()
-        history = self._choices() or (self.active().version,)
+        history = self.choices() or (self.active().version,)
         self._write_choices(history if history[-1] == version else (*history, version), reason)
         return found
 
@@ -216,6 +267,14 @@ class ModelRegistry:
             self._pointer.replace(self._pointer.with_name(f"{self._pointer.name}.damaged-{moment}"))
             return str(error)
         return ""
+
+    def choices(self) -> tuple[str, ...]:
+        """Return the chosen versions, the present one last; empty where none was ever chosen.
+
+        Raises:
+            InvalidVersion: the file that holds them is damaged.
+        """
+        return tuple(str(version) for version in self._read_pointer().get("history", ()))
 
     def activations(self) -> tuple[Activation, ...]:
         """Return the changes of the active version, the latest last; the oldest are forgotten."""
@@ -263,7 +322,8 @@ class ModelRegistry:
     def _reserve(self) -> Path:
         """Make the next version's folder; ``mkdir`` is what two publishers cannot both win."""
         self._versions.mkdir(parents=True, exist_ok=True)
-        taken = [_number(f.name) for f in self._folders() if _VERSION.match(f.name)]
+        aside = (self._root / SET_ASIDE_NAME).glob("v*")
+        taken = [_number(f.name.partition(".")[0]) for f in (*self._folders(), *aside)]
         taken += [_number(v.version) for v in self.list()]
         number = max(taken, default=0) + 1
         while True:
@@ -277,7 +337,7 @@ class ModelRegistry:
 
     def _earlier(self) -> tuple[str, ...]:
         """Return the choices before the present one, that there is still a version for."""
-        history = self._choices()
+        history = self.choices()
         available = {v.version for v in self.list()}
         earlier = tuple(version for version in history[:-1] if version in available)
         while earlier and earlier[-1] == history[-1]:  # what stood between was deleted
@@ -285,10 +345,6 @@ class ModelRegistry:
         if not earlier:
             raise VersionNotFound("previous", self._root, sorted(available))
         return earlier
-
-    def _choices(self) -> tuple[str, ...]:
-        """Return the chosen versions, the present one last; empty where none was ever chosen."""
-        return tuple(str(version) for version in self._read_pointer().get("history", ()))
 
     def _read_pointer(self) -> dict[str, Any]:
         try:
@@ -341,6 +397,23 @@ def write_atomically(path: Path, content: bytes) -> None:
         os.fsync(folder)
     finally:
         os.close(folder)
+
+
+def checksum(content: bytes) -> str:
+    """Return SHA-256 of a file's content, as manifests hold it."""
+    return hashlib.sha256(content).hexdigest()
+
+
+def checksums(contents: Mapping[str, bytes]) -> dict[str, str]:
+    """Return SHA-256 of the contents of a version's files, by name; the card is left out."""
+    return {
+        name: checksum(content) for name, content in sorted(contents.items()) if name != CARD_NAME
+    }
+
+
+def is_version(name: str) -> bool:
+    """Return whether a folder of that name is a version's."""
+    return _VERSION.match(name) is not None
 
 
 def _number(version: str) -> int:

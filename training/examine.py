@@ -30,7 +30,7 @@ from models.examination import (
     picture_statistics,
 )
 from models.manifest import ModelManifest
-from models.registry import ModelVersion, open_registry, write_atomically
+from models.registry import ModelVersion, open_registry
 from training.console import ConsoleProgress, run_command
 from training.errors import NotEnoughData
 
@@ -130,14 +130,14 @@ def examine(version: ModelVersion, snapshot: Snapshot, progress: ConsoleProgress
         OSError: a file of the snapshot is gone.
         InvalidImage: a file of the snapshot is damaged.
     """
-    version.verify()
+    model_path = version.verify()
     images = snapshot.select(split=Split.TEST)
     if not images:
         raise NotEnoughData(
             "The store holds no test image to examine a version by. Import photographs first: "
             "python -m data fetch grocery."
         )
-    predict = onnx_predict(version.model_path.read_bytes())
+    predict = onnx_predict(model_path.read_bytes())
     probabilities, statistics = [], []
     for start in range(0, len(images), _BATCH):
         some = images[start : start + _BATCH]
@@ -148,9 +148,7 @@ def examine(version: ModelVersion, snapshot: Snapshot, progress: ConsoleProgress
     found = examination(
         images, np.concatenate(probabilities), version.manifest, np.concatenate(statistics)
     )
-    path = version.folder / EXAMINATION_NAME
-    write_atomically(path, found.to_bytes())
-    return path
+    return version.attach(EXAMINATION_NAME, found.to_bytes()).folder / EXAMINATION_NAME
 
 
 def _load(root: Path, images: Sequence[SnapshotImage], side_px: int) -> NDArray[np.uint8]:

@@ -52,8 +52,9 @@ from training.network import (
     with_head,
 )
 from training.pictures import confusion_picture
-from training.retrain import library_versions, model_file
+from training.retrain import library_versions
 from training.sampling import shares
+from training.saved import load_network, model_file
 from training.train import Epoch
 
 VIEWS: Final = 5  # random variations of each new photo, beside the photo itself
@@ -112,8 +113,8 @@ def quick_retrain(
         InvalidVersion: the version's Keras file or its rehearsal is missing or another's.
     """
     on_stage(f"Reading {start.version}")
-    model = keras.models.load_model(start.folder / KERAS_NAME)
-    rehearsal = Rehearsal.read(start.folder / REHEARSAL_NAME)
+    model = load_network(start)
+    rehearsal = Rehearsal.read(start.verify(REHEARSAL_NAME))
     if rehearsal.backbone != backbone_digest(model):
         raise NotEnoughData(
             f"The features that ship with {start.version} are of another network. Retrain "

@@ -7,7 +7,6 @@ Run it as ``python -m training.retrain SNAPSHOT``.
 import argparse
 import hashlib
 import sys
-import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from importlib.metadata import version as library_version
@@ -50,6 +49,7 @@ from training.features import make_rehearsal
 from training.gate import Judged, judge
 from training.network import has_backbone, serving_network, widened_head, with_head
 from training.pictures import confusion_picture, history_picture
+from training.saved import load_network, model_file
 from training.train import Epoch, fit, predict_logits, use_threads
 
 _PARITY_IMAGES = 24
@@ -193,7 +193,7 @@ def retrain(
 
 
 def _started_from(start: ModelVersion, labels: Sequence[str]) -> keras.Model:
-    model = keras.models.load_model(start.folder / KERAS_NAME)
+    model = load_network(start)
     return with_head(model, *widened_head(model, start.manifest, labels))
 
 
@@ -211,7 +211,7 @@ def _gate(
         if image.split == Split.TEST or image.label not in start.manifest.labels
     ]
     pixels = np.concatenate([part.pixels for part in judged])[rows]
-    before = _predict_all(onnx_predict(start.model_path.read_bytes()), pixels)
+    before = _predict_all(onnx_predict(start.verify().read_bytes()), pixels)
     return judge(
         [images[row] for row in rows],
         Judged(np.concatenate(answers)[rows], manifest),
@@ -222,15 +222,6 @@ def _gate(
 def _predict_all(predict: Predict, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
     starts = range(0, len(pixels), _EVALUATION_BATCH)
     return np.concatenate([predict(pixels[s : s + _EVALUATION_BATCH]) for s in starts])
-
-
-def model_file(model: keras.Model) -> bytes:
-    """Return the trained network, not calibrated, as Keras saves it: where a retraining starts."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / KERAS_NAME
-        # A model around the same layers, without the optimizer's state, which is twice as large.
-        keras.Model(model.input, model.output, name=model.name).save(path)
-        return path.read_bytes()
 
 
 def _sources(snapshot: Snapshot) -> list[DataSource]:
@@ -270,11 +261,10 @@ def rehearse(version: ModelVersion, snapshot: Snapshot, progress: ConsoleProgres
 
     Raises:
         NoBackbone: the version's network has no features.
+        InvalidVersion: the version's Keras file is missing, or not what was published.
     """
-    model = keras.models.load_model(version.folder / KERAS_NAME)
-    path = version.folder / REHEARSAL_NAME
-    write_atomically(path, make_rehearsal(model, snapshot, progress.on_step).to_bytes())
-    return path
+    rehearsal = make_rehearsal(load_network(version), snapshot, progress.on_step)
+    return version.attach(REHEARSAL_NAME, rehearsal.to_bytes()).folder / REHEARSAL_NAME
 
 
 def rehearse_from_flags(options: argparse.Namespace, take_snapshot: Callable[[], Snapshot]) -> int:
