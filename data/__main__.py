@@ -1,4 +1,4 @@
-"""Command line of the dataset store: ``python -m data fetch|import|audit``."""
+"""Command line of the dataset store: ``python -m data fetch|import|audit|check``."""
 
 import argparse
 import sys
@@ -19,12 +19,13 @@ from rich.progress import (
 from rich.table import Table
 
 from data.audit import Audit, audit
-from data.errors import DataError
+from data.check import SETTLED_S, Problem, check
+from data.errors import DataError, StoreInUse
 from data.fetch import download
 from data.importer import ImportReport, import_archive
 from data.sources import PUBLIC_SOURCES, Source, find_source
 from data.splits import Split
-from data.state import downloads_dir, state_dir, store_dir
+from data.state import downloads_dir, state_dir, store_dir, users_of
 from data.store import AddResult, DatasetStore
 
 _SHOWN = 10
@@ -35,15 +36,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     console = Console()
     try:
-        run: Callable[[argparse.Namespace, Console], None] = options.run
-        run(options, console)
+        run: Callable[[argparse.Namespace, Console], int | None] = options.run
+        return run(options, console) or 0
     except DataError as error:
         Console(stderr=True).print(f"[red]{type(error).__name__}[/]:", str(error), highlight=False)
         return 1
     except KeyboardInterrupt:
         Console(stderr=True).print("Stopped. What was imported stays; run it again to go on.")
         return 130
-    return 0
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -70,6 +70,14 @@ def _parser() -> argparse.ArgumentParser:
 
     auditing = commands.add_parser("audit", help="count what is there and look for trouble")
     auditing.set_defaults(run=_audit)
+
+    checking = commands.add_parser(
+        "check", help="compare every photo with its digest; status 1 where something is wrong"
+    )
+    checking.add_argument(
+        "--mend", action="store_true", help="mend what can be mended; stop the app first"
+    )
+    checking.set_defaults(run=_check)
     return parser
 
 
@@ -167,6 +175,37 @@ def _print_audit(result: Audit, console: Console) -> None:
             markup=False,
             highlight=False,
         )
+
+
+def _check(options: argparse.Namespace, console: Console) -> int:
+    if options.mend and (users := users_of(options.state_dir)):
+        raise StoreInUse(users)
+    columns = (TextColumn("Checking"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True) as progress:
+        task = progress.add_task("check", total=None)
+        report = check(
+            options.state_dir,
+            settled_s=0 if options.mend else SETTLED_S,
+            on_progress=lambda done, total: progress.update(task, completed=done, total=total),
+        )
+    for problem in report.problems:
+        console.print(f"{problem.where}: {problem.message}", style="red", markup=False)
+        console.print(f"  {_mended(problem, options.mend)}", markup=False, highlight=False)
+    console.print(f"{report.sound:,} photos are what was added.")
+    if report.problems and not options.mend:
+        console.print("Stop the app, then mend with 'python -m data check --mend'.")
+    return 1 if report.problems else 0
+
+
+def _mended(problem: Problem, mends: bool) -> str:
+    """Mend a problem where that is wanted and can be done, and return what became of it."""
+    if not mends or problem.mend is None:
+        return f"To mend: {problem.remedy}"
+    try:
+        problem.mend()
+    except (DataError, OSError) as error:
+        return f"Not mended: {error}"
+    return f"Mended: {problem.remedy}"
 
 
 def _row(added: dict[tuple[str, Split], int], label: str) -> list[int]:

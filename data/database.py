@@ -1,12 +1,16 @@
-"""How this package opens an SQLite database."""
+"""How this package opens an SQLite database, and whether one is sound."""
 
 import logging
+import sqlite3
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Engine, MetaData, create_engine, event
 from sqlalchemy.exc import DatabaseError
+
+from data.errors import DamagedDatabase
 
 _log = logging.getLogger(__name__)
 
@@ -58,3 +62,35 @@ def _set_aside(path: Path, problem: str) -> None:
         if part.exists():
             part.replace(path.with_name(aside.name + suffix))
     _log.error("%s is damaged (%s): set aside as %s, and begun anew", path, problem, aside.name)
+
+
+def find_damage(path: Path) -> str:
+    """Return what SQLite finds wrong with a database file, in its words; empty for nothing.
+
+    Reads only, so it may be done while others write.
+    """
+    try:
+        with closing(
+            sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
+        ) as connection:
+            connection.execute("PRAGMA busy_timeout = 30000")
+            (first, *_) = connection.execute("PRAGMA integrity_check").fetchone()
+    except sqlite3.DatabaseError as error:
+        return str(error)
+    return "" if first == "ok" else " ".join(str(first).split())
+
+
+def rebuild_indexes(path: Path) -> None:
+    """Build the indexes of a database file anew from its tables.
+
+    Raises:
+        DamagedDatabase: that does not make it sound.
+    """
+    try:
+        with closing(sqlite3.connect(path)) as connection:
+            connection.execute("REINDEX")
+            connection.commit()
+    except sqlite3.DatabaseError as error:
+        raise DamagedDatabase(path, str(error)) from error
+    if damage := find_damage(path):
+        raise DamagedDatabase(path, damage)

@@ -2,8 +2,11 @@
 
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
+
+import psutil
 
 STATE_VARIABLE: Final = "FRUIT_STATE_DIR"
 
@@ -49,3 +52,17 @@ def jobs_dir(state: Path) -> Path:
 def monitoring_dir(state: Path) -> Path:
     """Return the folder of the figures over time and the alerts."""
     return state / "monitoring"
+
+
+def users_of(state: Path) -> list[str]:
+    """Return the other processes that have a database of the state open, as name and number.
+
+    Processes of other users are left out where the system hides what they have open.
+    """
+    databases = {str(path.resolve()) for path in state.glob("*/*.db")}
+    found = []
+    for process in psutil.process_iter():
+        with suppress(psutil.Error, OSError):
+            if process.pid != os.getpid() and databases & {f.path for f in process.open_files()}:
+                found.append(f"{process.name()} (process {process.pid})")
+    return found

@@ -324,11 +324,16 @@ class DatasetStore:
         return len(rows)
 
     def restore(self, digests: Iterable[str]) -> int:
-        """Put removed images back, and return how many; one that was added again stays as it is."""
+        """Put removed images back, and return how many.
+
+        One that was added again stays as it is, and so does one whose file is gone.
+        """
         wanted = _removed.c.digest.in_(list(digests))
         with self._engine.begin() as connection:
             rows = [dict(r) for r in connection.execute(select(_removed).where(wanted)).mappings()]
             present = set(connection.execute(select(_images.c.pixel_digest)).scalars())
+            rows = [r for r in rows if (self.images_dir / _path(r["digest"], r["suffix"])).exists()]
+            wanted = _removed.c.digest.in_([row["digest"] for row in rows])
             back = [row for row in rows if row["pixel_digest"] not in present]
             for row in back:
                 del row["removed_at"]
@@ -344,6 +349,15 @@ class DatasetStore:
         query = select(*columns).order_by(_removed.c.removed_at.desc()).limit(limit)
         with self._engine.connect() as connection:
             return [_stored(row._mapping) for row in connection.execute(query)]
+
+    def files(self) -> tuple[dict[str, str], dict[str, str]]:
+        """Return the digests of the files by their path: of the images, and of removed ones."""
+        found = []
+        with self._engine.connect() as connection:
+            for table in (_images, _removed):
+                rows = connection.execute(select(table.c.digest, table.c.suffix))
+                found.append({_path(digest, suffix): digest for digest, suffix in rows})
+        return found[0], found[1]
 
     def counts(self) -> dict[tuple[str, str, Split], int]:
         """Return how many images there are by source, label and split."""
