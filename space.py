@@ -8,6 +8,6 @@ import os
 from app.__main__ import main
 
 if __name__ == "__main__":
-    os.environ.setdefault("GRADIO_SERVER_NAME", "0.0.0.0")
+    os.environ.setdefault("GRADIO_SERVER_NAME", "0.0.0.0")  # nosec B104 # the proxy is outside
     os.environ.setdefault("GRADIO_SERVER_PORT", "7860")
     raise SystemExit(main([]))

@@ -9,6 +9,7 @@ from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+EXTRAS = PROJECT["optional-dependencies"]
 PINNED = {
     canonicalize_name(Requirement(line).name): Requirement(line)
     for line in (ROOT / "requirements.txt").read_text().splitlines()
@@ -24,6 +25,13 @@ def test_requirements_pin_every_dependency_within_its_bounds(line: str) -> None:
     (exact,) = pinned.specifier
     assert exact.operator == "=="
     assert wanted.specifier.contains(exact.version)
+
+
+@pytest.mark.parametrize("line", [*PROJECT["dependencies"], *EXTRAS["train"]])
+def test_every_dependency_is_bounded_on_both_sides(line: str) -> None:
+    operators = {bound.operator for bound in Requirement(line).specifier}
+
+    assert operators == {">=", "<"}
 
 
 def test_requirements_hold_names_and_versions_only() -> None:
