@@ -130,6 +130,9 @@ class _Stored:
     def take_in(self, path: Path) -> None:
         """Put a file back into the index as the newest snapshot describes it, or set it aside."""
         digest = path.stem
+        with closing(DatasetStore(self.root)) as store:
+            if store.get(digest):  # opening an index that was lost made it anew from the journal
+                return
         image = _from_snapshots(self.state).get(digest)
         content = path.read_bytes()
         if image is None or hashlib.sha256(content).hexdigest() != digest:
@@ -231,7 +234,7 @@ def _database_problems(state: Path) -> Iterator[Problem]:
                 _name(state, path),
                 f"SQLite finds it damaged: {damage}.",
                 "Its indexes are built again. Where that is not enough, put back a copy of the "
-                "file, or move it away: mending then builds what it can from the snapshots.",
+                "file, or move it away: the photos' index is then made anew from its journal.",
                 partial(rebuild_indexes, path),
             )
 

@@ -171,8 +171,10 @@ def test_a_file_that_nothing_describes_is_set_aside(state: Path) -> None:
     assert (state / "store" / "set-aside" / path.name).read_bytes() == content
 
 
-def test_all_photos_come_back_from_a_snapshot_when_the_index_is_lost(state: Path) -> None:
-    for path in (state / "store").glob("index.db*"):
+@pytest.mark.parametrize("lost", ["index.db*", "index.*"])
+def test_all_photos_come_back_when_the_index_is_lost(state: Path, lost: str) -> None:
+    """From the journal; where that is lost too, from a snapshot."""
+    for path in (state / "store").glob(lost):
         path.unlink()
 
     found = problems(state)
