@@ -25,6 +25,7 @@ ServingError
 ├── TooManyJobs         (RuntimeError)  429  as many retrainings wait as may
 ├── NotStored           (OSError)       507  the disk is full, or does not take what is written
 ├── NoModel             (RuntimeError)  503  no version could be loaded
+├── ToolFailed          (RuntimeError)  what an MCP client is told of any of these
 └── ModelMismatch       (ValueError)    a model file is not what its manifest says
 """
 
@@ -256,6 +257,10 @@ class NoModel(ServingError, RuntimeError):
         super().__init__(
             f"No model is loaded: {problem} Train one with `python -m training`, then start again."
         )
+
+
+class ToolFailed(ServingError, RuntimeError):
+    """A tool could not answer; the sentence is all that an MCP client gets to see."""
 
 
 class ModelMismatch(ServingError, ValueError):

@@ -186,14 +186,17 @@ def _build_page(
     from app.tabs.looks import CSS, theme
     from app.tabs.page import build_page
     from app.tabs.predict import PAGE_JS
+    from app.tools import build_tools, mount_tools
 
     examples = write_examples(settings.state_dir / "examples")
     page = build_page(
         service, collection, learning, monitoring, inspection, settings, examples, role
     )
     page.state_session_capacity = settings.max_sessions
-    app = FastAPI(openapi_url=None)
+    tools = build_tools(service, monitoring, settings, uploads)
+    app = FastAPI(openapi_url=None, lifespan=tools.lifespan)
     allow_other_sites(app)  # Gradio would allow them with credentials otherwise
+    mount_tools(app, tools, page.root_path)
     gr.mount_gradio_app(
         app,
         page,
@@ -212,7 +215,7 @@ def _build_page(
         run_history=False,
         ssr_mode=False,
         pwa=False,
-        mcp_server=False,
+        mcp_server=False,  # app.tools has one; this would offer every endpoint of the page
         theme=theme(),
         css=CSS,
         js=PAGE_JS,
