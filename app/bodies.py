@@ -172,6 +172,7 @@ async def _read_bare_image(request: Request, settings: Settings) -> PredictBody:
 async def _read_form(request: Request, settings: Settings) -> PredictBody:
     Options.parse(request.query_params)  # a mistake there need not wait for the body
     async with _form(request, settings) as form:
+        Options.parse(form)  # also where the query goes first
         options = Options.parse(request.query_params, form)
         files = [await _read_part(part, settings) for part in form.getlist(FIELD)]
         return PredictBody(files, options)

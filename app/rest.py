@@ -21,6 +21,9 @@ from app.learning import LearningService
 from app.monitoring import MonitoringService
 from app.scheduler import Schedule
 from app.schemas import (
+    ACTIVATE_REQUEST,
+    ALERT_ID,
+    JOB_ID,
     LEARNING_ERRORS,
     OPERATOR_ERRORS,
     PREDICT_ERRORS,
@@ -69,7 +72,9 @@ ROUTES: Final = {
     "/api/models/{version}/activate": "POST",
     "/api/schedule": "GET, PUT",
 }
-_ALL_METHODS: Final = ["GET", "POST", "PUT", "PATCH", "DELETE"]
+_ALL_METHODS: Final = [
+    "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "QUERY",
+]  # fmt: skip
 
 
 def build_router(
@@ -185,6 +190,10 @@ def build_metrics_route(service: PredictionService, monitoring: MonitoringServic
         """Return every figure in Prometheus's text format."""
         return Response(await asyncio.to_thread(exposition.text), media_type=CONTENT_TYPE)
 
+    @router.api_route("/metrics", methods=_ALL_METHODS, include_in_schema=False)
+    async def other_methods(request: Request) -> Response:
+        return PlainTextResponse("/metrics takes GET.\n", 405, {"Allow": "GET"})
+
     return router
 
 
@@ -198,8 +207,9 @@ def _add_alert_routes(
         return to_json([alert.to_dict() for alert in found])
 
     @operators.post(
-        "/alerts/{alert_id}/acknowledge", response_model=AlertBody, responses=LEARNING_ERRORS
-    )
+        "/alerts/{alert_id}/acknowledge", response_model=AlertBody, responses=LEARNING_ERRORS,
+        openapi_extra=ALERT_ID,
+    )  # fmt: skip
     async def acknowledge(request: Request) -> Response:
         """Say that an alert was seen."""
         number = _number(request.path_params["alert_id"], "alert", "GET /api/alerts")
@@ -269,12 +279,17 @@ def _add_learning_routes(router: APIRouter, learning: LearningService) -> None:
         """Return the retrainings, the newest first."""
         return to_json(await asyncio.to_thread(learning.jobs))
 
-    @router.get("/jobs/{job_id}", response_model=JobDetails, responses=LEARNING_ERRORS)
+    @router.get(
+        "/jobs/{job_id}", response_model=JobDetails, responses=LEARNING_ERRORS, openapi_extra=JOB_ID
+    )
     async def job(request: Request) -> Response:
         """Return one retraining with its progress and the comparison that decided it."""
         return to_json(await asyncio.to_thread(learning.job, _job_id(request)))
 
-    @router.post("/jobs/{job_id}/cancel", response_model=JobBody, responses=LEARNING_ERRORS)
+    @router.post(
+        "/jobs/{job_id}/cancel", response_model=JobBody, responses=LEARNING_ERRORS,
+        openapi_extra=JOB_ID,
+    )  # fmt: skip
     async def cancel(request: Request) -> Response:
         """End a retraining that waits or runs."""
         return to_json(await asyncio.to_thread(learning.cancel, _job_id(request)))
@@ -291,7 +306,7 @@ def _add_learning_routes(router: APIRouter, learning: LearningService) -> None:
 
     @router.post(
         "/models/{version}/activate", response_model=ModelBody, responses=LEARNING_ERRORS,
-        openapi_extra=json_body(ActivateBody),
+        openapi_extra=ACTIVATE_REQUEST,
     )  # fmt: skip
     async def activate(request: Request) -> Response:
         """Serve a version from the next request on; no request fails meanwhile."""

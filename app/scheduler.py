@@ -41,7 +41,7 @@ class Schedule(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     cron: str = Field(default="", max_length=100)
-    after_images: int = Field(default=0, ge=0, le=100_000)
+    after_images: int = Field(default=0, ge=0, le=100_000, strict=True)
     mode: Mode = "quick"
 
     @field_validator("cron")

@@ -167,6 +167,7 @@ class RetrainBody(BaseModel):
 
     mode: str = Field(
         default="quick",
+        json_schema_extra={"enum": ["quick", "thorough"]},
         description="`quick` learns new photos in about a minute; `thorough` trains every layer.",
     )
 
@@ -176,7 +177,9 @@ class ActivateBody(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    override: bool = Field(default=False, description="Although the gate rejected it.")
+    override: bool = Field(
+        default=False, strict=True, description="Although the gate rejected it; give a `reason`."
+    )
     reason: str = Field(default="", max_length=400, description="Kept; needed to override.")
 
 
@@ -243,6 +246,18 @@ def json_body(model: type[BaseModel]) -> dict[str, Any]:
     return {"requestBody": {"content": {"application/json": {"schema": schema}}}}
 
 
+def number_in_path(name: str, description: str) -> dict[str, Any]:
+    """Return what OpenAPI says of a number in a route's path."""
+    schema = {"type": "integer", "minimum": 0, "maximum": 10**12 - 1}
+    return {"parameters": [_in_path(name, description, schema)]}
+
+
+def _in_path(name: str, description: str, schema: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "name": name, "in": "path", "required": True, "schema": schema, "description": description,
+    }  # fmt: skip
+
+
 _BINARY: Final = {"type": "string", "format": "binary"}
 _FORM: Final = {
     "type": "object",
@@ -250,6 +265,7 @@ _FORM: Final = {
     "properties": {
         FIELD: {
             "type": "array",
+            "minItems": 1,
             "items": _BINARY,
             "description": "The image; repeat the field for several.",
         },
@@ -295,6 +311,11 @@ PREDICT_REQUEST: Final[dict[str, Any]] = {
         },
     ],
 }
+JOB_ID: Final = number_in_path("job_id", "Of `GET /api/jobs`.")
+ALERT_ID: Final = number_in_path("alert_id", "Of `GET /api/alerts`.")
+ACTIVATE_REQUEST: Final = json_body(ActivateBody) | {
+    "parameters": [_in_path("version", "Of `GET /api/models`.", {"type": "string"})]
+}
 UPLOAD_REQUEST: Final[dict[str, Any]] = {
     "requestBody": {
         "required": True,
@@ -311,6 +332,7 @@ UPLOAD_REQUEST: Final[dict[str, Any]] = {
                         },
                         FIELD: {
                             "type": "array",
+                            "minItems": 1,
                             "items": _BINARY,
                             "description": "Photos, or a zip of them; repeat the field.",
                         },

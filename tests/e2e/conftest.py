@@ -45,13 +45,16 @@ class Server:
 
 
 @contextmanager
-def running_server(state_dir: Path, log: Path, **settings: str) -> Iterator[Server]:
+def running_server(
+    state_dir: Path, log: Path, *, page: bool = True, **settings: str
+) -> Iterator[Server]:
     """Start ``python -m app``, wait until it answers, and end it by its pid.
 
     Args:
-        state_dir: everything it writes.
-        log: file for what it says.
-        settings: further variables of its environment.
+        state_dir: its state.
+        log: gets its standard error.
+        page: wait for the page too, and not for the routes alone.
+        settings: environment variables.
     """
     environment = (
         os.environ
@@ -78,7 +81,8 @@ def running_server(state_dir: Path, log: Path, **settings: str) -> Iterator[Serv
             assert line.startswith("Running on http://"), log.read_text()
             url = line.split()[2]
             # The routes answer from now on; the page comes some seconds later.
-            assert httpx.get(url, timeout=60).status_code == 200, log.read_text()
+            path = "/" if page else "/api/health/live"
+            assert httpx.get(url + path, timeout=60).status_code == 200, log.read_text()
             yield Server(url, state_dir, environment, process.pid)
         finally:
             process.send_signal(signal.SIGTERM)
