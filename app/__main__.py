@@ -1,4 +1,7 @@
-"""Command line: ``python -m app`` serves; ``python -m app predict PATH...`` answers and ends."""
+"""Command line: ``python -m app`` serves; ``python -m app predict PATH...`` answers and ends.
+
+Installed, it is called ``fruit-classifier``.
+"""
 
 import argparse
 import ctypes
@@ -10,6 +13,7 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from importlib.metadata import PackageNotFoundError, version
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeVar
@@ -24,6 +28,7 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
 
 T = TypeVar("T")
+COMMAND: Final = "fruit-classifier"
 CHUNK: Final = 64  # images held at a time
 
 
@@ -133,7 +138,15 @@ def _as_table(answers: Sequence[Prediction | Refusal]) -> str:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m app", description=__doc__)
+    called = Path(sys.argv[0]).stem
+    name = COMMAND if called == COMMAND else "python -m app"
+    parser = argparse.ArgumentParser(
+        prog=name,
+        description="Name the fruit on photos: serve a page and a REST API, or answer here.",
+        epilog="Settings are environment variables, such as GRADIO_SERVER_PORT; the README lists "
+        "them. State is kept in ./var, or where FRUIT_STATE_DIR says.",
+    )
+    parser.add_argument("--version", action="version", version=f"{COMMAND} {_version()}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
     commands.add_parser("serve", help="serve the page and the REST routes (the default)")
     command = commands.add_parser("predict", help="name the fruit on images, zips or folders")
@@ -141,6 +154,13 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--json", action="store_true", help="print what POST /api/predict answers")
     command.add_argument("--top-k", type=int, metavar="K", help="show K classes (default: all)")
     return parser
+
+
+def _version() -> str:
+    try:
+        return version(COMMAND)
+    except PackageNotFoundError:  # a Space installs what it needs, and not the project itself
+        return "(not installed)"
 
 
 if __name__ == "__main__":
