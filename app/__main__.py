@@ -84,6 +84,7 @@ def make_server(settings: Settings, app: "FastAPI") -> "uvicorn.Server":
         app,
         host=settings.host,
         port=settings.port,
+        root_path=settings.root_path,
         log_level="warning",
         access_log=False,
         timeout_graceful_shutdown=8,

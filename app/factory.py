@@ -196,11 +196,12 @@ def _build_page(
     tools = build_tools(service, monitoring, settings, uploads)
     app = FastAPI(openapi_url=None, lifespan=tools.lifespan)
     allow_other_sites(app)  # Gradio would allow them with credentials otherwise
-    mount_tools(app, tools, page.root_path)
+    mount_tools(app, tools, settings.root_path)
     gr.mount_gradio_app(
         app,
         page,
         path="/",
+        root_path=settings.root_path,
         server_name=settings.host,
         server_port=settings.port,
         allowed_paths=[],

@@ -89,7 +89,7 @@ class DirectRoute:
         """Answer the request, or pass it on."""
         mine = (
             scope["type"] == "http"
-            and scope["path"] == self._path
+            and path_of(scope) == self._path
             and scope["method"] == self._method
         )
         if mine:
@@ -97,6 +97,12 @@ class DirectRoute:
             await response(scope, receive, send)
         else:
             await self._app(scope, receive, send)
+
+
+def path_of(scope: Scope) -> str:
+    """Return the path of a request without the one under which a proxy shows the server."""
+    path: str = scope["path"]
+    return path.removeprefix(scope.get("root_path", ""))
 
 
 def to_json(content: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:

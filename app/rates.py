@@ -13,7 +13,7 @@ from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.errors import TooManyRequests
-from app.handling import error_response
+from app.handling import error_response, path_of
 from app.metrics import Metrics
 from app.results import new_request_id
 
@@ -72,7 +72,7 @@ class RateLimits:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer or refuse the request."""
-        if scope["type"] == "http" and _is_counted(scope["path"]):
+        if scope["type"] == "http" and _is_counted(path_of(scope)):
             connection = HTTPConnection(scope)
             client = client_key(connection)
             if not self._is_exempt(connection) and not self._rate.hit(client):

@@ -16,7 +16,7 @@ from app.errors import (
     UnknownRoute,
 )
 from app.exposition import CONTENT_TYPE, Exposition
-from app.handling import Handler, route_class, to_json
+from app.handling import Handler, path_of, route_class, to_json
 from app.learning import LearningService
 from app.monitoring import MonitoringService
 from app.scheduler import Schedule
@@ -134,7 +134,7 @@ def build_router(
     @router.api_route("/{path:path}", methods=_ALL_METHODS, include_in_schema=False)
     async def anything_else(request: Request) -> Response:
         # Gradio is mounted at "/" and would answer these with its own page.
-        path = request.url.path
+        path = path_of(request.scope)
         for template, methods in ROUTES.items():
             if compile_path(template)[0].match(path):
                 raise MethodNotAllowed(request.method, path, methods)

@@ -26,6 +26,8 @@ class Settings:
             folder by default).
         host: address to listen on (``GRADIO_SERVER_NAME``).
         port: TCP port; 0 takes a free one (``GRADIO_SERVER_PORT``).
+        root_path: path under which a proxy shows the server, and which the proxy takes off, such as
+            ``/fruit``; empty for none (``GRADIO_ROOT_PATH``).
         max_file_bytes: largest encoded image (``FRUIT_MAX_FILE_BYTES``).
         max_pixels: largest width x height of an image (``FRUIT_MAX_PIXELS``).
         max_request_bytes: largest body of a request or uploaded zip (``FRUIT_MAX_REQUEST_BYTES``).
@@ -68,6 +70,7 @@ class Settings:
     state_dir: Path = Path("var")
     host: str = "127.0.0.1"
     port: int = 7860
+    root_path: str = ""
     max_file_bytes: int = 20_000_000
     max_pixels: int = 64_000_000
     max_request_bytes: int = 100_000_000
@@ -124,6 +127,7 @@ class Settings:
             state_dir=state_dir(environ).expanduser().absolute(),
             host=environ.get("GRADIO_SERVER_NAME") or cls.host,
             port=_reader(environ, int, lower=0, upper=65_535)("GRADIO_SERVER_PORT", cls.port),
+            root_path=_root_path(environ),
             max_file_bytes=count("FRUIT_MAX_FILE_BYTES", cls.max_file_bytes),
             max_pixels=count("FRUIT_MAX_PIXELS", cls.max_pixels),
             max_request_bytes=count("FRUIT_MAX_REQUEST_BYTES", cls.max_request_bytes),
@@ -152,6 +156,16 @@ class Settings:
             log_level=_choice(environ, "FRUIT_LOG_LEVEL", cls.log_level, LEVELS),
             max_sessions=count("FRUIT_MAX_SESSIONS", cls.max_sessions),
         )
+
+
+def _root_path(environ: Mapping[str, str]) -> str:
+    path = environ.get("GRADIO_ROOT_PATH", "").strip().rstrip("/")
+    if path and not path.startswith("/"):
+        raise InvalidSettings(
+            f"GRADIO_ROOT_PATH is {path!r}; it must be a path such as /fruit. The host is taken "
+            "from the proxy's X-Forwarded-Host and X-Forwarded-Proto. Mend it or unset it."
+        )
+    return path
 
 
 def is_loopback(host: str) -> bool:

@@ -45,3 +45,13 @@ def test_variables_replace_defaults() -> None:
 def test_unusable_value_is_refused_by_name(name: str, value: str) -> None:
     with pytest.raises(InvalidSettings, match=f"{name} is '{value}'; it must be"):
         Settings.from_environment({name: value})
+
+
+@pytest.mark.parametrize(("given", "path"), [("", ""), ("/fruit", "/fruit"), ("/a/b/", "/a/b")])
+def test_root_path_has_no_slash_at_its_end(given: str, path: str) -> None:
+    assert Settings.from_environment({"GRADIO_ROOT_PATH": given}).root_path == path
+
+
+def test_root_path_that_is_an_address_is_refused_in_words() -> None:
+    with pytest.raises(InvalidSettings, match="it must be a path such as /fruit"):
+        Settings.from_environment({"GRADIO_ROOT_PATH": "https://example.org/fruit"})
