@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from data.drawings import draw_fruit
+from models.errors import InvalidVersion
 from models.registry import ModelVersion
 from training.__main__ import main
 from training.score import score_archive
@@ -55,6 +56,15 @@ def test_known_classes_are_scored_and_the_rest_is_counted(
     assert others.images == 2  # the kiwi that it does not know, and the mango
     assert others.refused == 0.0  # this version cannot refuse
     assert [name for name, _ in report.skipped] == ["apple/broken.jpg"]
+
+
+def test_a_version_whose_model_was_changed_is_not_scored(
+    version: ModelVersion, folder: Path
+) -> None:
+    version.model_path.write_bytes(version.model_path.read_bytes() + b"\0")
+
+    with pytest.raises(InvalidVersion, match="SHA-256"):
+        score_archive(version, folder)
 
 
 def test_the_command_prints_tables(

@@ -11,6 +11,7 @@ from data.images import load_model_input
 from data.labels import NONE_OF_THESE
 from data.snapshot import Snapshot, SnapshotImage
 from data.splits import Split
+from models.errors import InvalidVersion
 from models.examination import EXAMINATION_NAME, Examination, ExaminedImage, picture_statistics
 from models.manifest import Calibration, InputSpec, ModelManifest
 from models.registry import ModelVersion
@@ -110,6 +111,27 @@ def test_without_a_test_image_nothing_is_examined(
         examine(version, learned, silent())
 
     assert not (version.folder / EXAMINATION_NAME).exists()
+
+
+def test_a_version_whose_model_was_changed_is_not_examined(
+    version: ModelVersion, snapshot: Snapshot
+) -> None:
+    version.model_path.write_bytes(version.model_path.read_bytes() + b"\0")
+
+    with pytest.raises(InvalidVersion, match="SHA-256"):
+        examine(version, snapshot, silent())
+
+    assert not (version.folder / EXAMINATION_NAME).exists()
+
+
+def test_an_examination_made_later_has_a_checksum(
+    version: ModelVersion, snapshot: Snapshot
+) -> None:
+    examine(version, snapshot, silent())
+
+    manifest = ModelManifest.read(version.folder / "manifest.json")
+    ModelVersion(manifest, version.folder).verify(EXAMINATION_NAME)
+    assert list(manifest.files) == [EXAMINATION_NAME]
 
 
 def test_statistics_come_from_the_photo_or_else_from_the_version_before(
