@@ -20,7 +20,7 @@ from rich.table import Table
 
 from data.audit import Audit, audit
 from data.check import SETTLED_S, Problem, check
-from data.errors import DataError, StoreInUse
+from data.errors import DataError
 from data.fetch import download
 from data.importer import ImportReport, import_archive
 from data.sources import PUBLIC_SOURCES, Source, find_source
@@ -29,6 +29,7 @@ from data.state import downloads_dir, state_dir, store_dir, users_of
 from data.store import AddResult, DatasetStore
 
 _SHOWN = 10
+_AS_IT_IS: dict[str, Any] = {"markup": False, "highlight": False, "soft_wrap": True}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -179,7 +180,12 @@ def _print_audit(result: Audit, console: Console) -> None:
 
 def _check(options: argparse.Namespace, console: Console) -> int:
     if options.mend and (users := users_of(options.state_dir)):
-        raise StoreInUse(users)
+        message = (
+            f"The store is in use by {', '.join(users)}. Stop the app and what else writes the "
+            "store, then run it again; looking without --mend may be done at any time."
+        )
+        Console(stderr=True).print(message, **_AS_IT_IS)
+        return 2
     columns = (TextColumn("Checking"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True) as progress:
         task = progress.add_task("check", total=None)
@@ -189,8 +195,8 @@ def _check(options: argparse.Namespace, console: Console) -> int:
             on_progress=lambda done, total: progress.update(task, completed=done, total=total),
         )
     for problem in report.problems:
-        console.print(f"{problem.where}: {problem.message}", style="red", markup=False)
-        console.print(f"  {_mended(problem, options.mend)}", markup=False, highlight=False)
+        console.print(f"{problem.where}: {problem.message}", style="red", **_AS_IT_IS)
+        console.print(f"  {_mended(problem, options.mend)}", **_AS_IT_IS)
     console.print(f"{report.sound:,} photos are what was added.")
     if report.problems and not options.mend:
         console.print("Stop the app, then mend with 'python -m data check --mend'.")

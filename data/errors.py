@@ -8,13 +8,11 @@ DataError
 ├── InvalidArchive    (ValueError)   a zip or folder cannot be imported as a whole
 ├── InvalidSnapshot   (ValueError)   a snapshot file is damaged or of another format
 ├── DamagedDatabase   (RuntimeError) a database file is damaged beyond what can be mended here
-├── StoreInUse        (RuntimeError) another process has the store open
 ├── QueueFull         (RuntimeError) as many photos wait for review as may
 ├── UnknownSource     (LookupError)  no public source of that name
 └── DownloadFailed    (OSError)      a public source could not be fetched
 """
 
-from collections.abc import Sequence
 from pathlib import Path
 
 
@@ -53,16 +51,6 @@ class DamagedDatabase(DataError, RuntimeError):
         super().__init__(
             f"{path} is still damaged: {damage}. Put back a copy of it; without one, move it away "
             "and mend again, which builds what it can from the snapshots."
-        )
-
-
-class StoreInUse(DataError, RuntimeError):
-    """Another process has the store open, so that nothing may be mended in it."""
-
-    def __init__(self, users: Sequence[str]) -> None:
-        super().__init__(
-            f"The store is in use by {', '.join(users)}. Stop the app and what else writes the "
-            "store, then run it again; looking without --mend may be done at any time."
         )
 
 

@@ -6,6 +6,7 @@ import shutil
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
@@ -19,6 +20,7 @@ from models.manifest import KERAS_NAME, MANIFEST_NAME, MODEL_NAME, REHEARSAL_NAM
 from models.registry import ModelRegistry, open_registry, write_atomically
 
 _RESTART = "A running app serves it after its next start."
+_AS_IT_IS: dict[str, Any] = {"markup": False, "highlight": False, "soft_wrap": True}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -140,8 +142,8 @@ def _check(options: argparse.Namespace, registry: ModelRegistry, console: Consol
             on_progress=lambda done, total: bar.update(task, completed=done, total=total),
         )
     for problem in report.problems:
-        console.print(f"{problem.where}: {problem.message}", style="red", markup=False)
-        console.print(f"  {_mended(problem, options.mend)}", markup=False, highlight=False)
+        console.print(f"{problem.where}: {problem.message}", style="red", **_AS_IT_IS)
+        console.print(f"  {_mended(problem, options.mend)}", **_AS_IT_IS)
     console.print(f"Sound: {', '.join(report.sound) or 'no version'}.", highlight=False)
     if report.problems and not options.mend:
         console.print("Stop the app, then mend with 'python -m models check --mend'.")

@@ -277,7 +277,7 @@ def test_a_database_beyond_mending_is_said_and_no_photo_is_touched(
 
     status = data.__main__.main(["--state-dir", str(state), "check", "--mend"])
 
-    shown = " ".join(capsys.readouterr().out.split())
+    shown = capsys.readouterr().out
     assert status == 1
     assert "store/index.db: SQLite finds it damaged: file is not a database" in shown
     assert "Not mended:" in shown
@@ -327,8 +327,8 @@ def test_looking_is_allowed_while_another_process_uses_the_store_and_mending_is_
     finally:
         other.communicate()
 
-    shown = " ".join(capsys.readouterr().err.split())
-    assert (looked, refused) == (1, 1)
+    shown = capsys.readouterr().err
+    assert (looked, refused) == (1, 2)
     assert f"(process {other.pid}). Stop the app" in shown
     assert path.read_bytes() == b"bit rot"
 
