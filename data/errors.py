@@ -8,6 +8,7 @@ DataError
 ├── InvalidArchive    (ValueError)   a zip or folder cannot be imported as a whole
 ├── InvalidSnapshot   (ValueError)   a snapshot file is damaged or of another format
 ├── DamagedDatabase   (RuntimeError) a database file is damaged beyond what can be mended here
+├── InvalidBackup     (ValueError)   a store cannot be copied, or made of its copy
 ├── QueueFull         (RuntimeError) as many photos wait for review as may
 ├── UnknownSource     (LookupError)  no public source of that name
 └── DownloadFailed    (OSError)      a public source could not be fetched
@@ -52,6 +53,10 @@ class DamagedDatabase(DataError, RuntimeError):
             f"{path} is still damaged: {damage}. Put back a copy of it; without one, move it away "
             "and mend again, which builds what it can from the snapshots."
         )
+
+
+class InvalidBackup(DataError, ValueError):
+    """A store cannot be copied, or no store can be made of its copy."""
 
 
 class QueueFull(DataError, RuntimeError):
