@@ -26,6 +26,10 @@ ServingError
 ├── NotStored           (OSError)       507  the disk is full, or does not take what is written
 ├── NoModel             (RuntimeError)  503  no version could be loaded
 ├── ToolFailed          (RuntimeError)  what an MCP client is told of any of these
+├── HubError            (ConnectionError)  the Hub could not be asked, or said no
+│   ├── HubRefused                      it does not take the token
+│   ├── HubChanged                      another commit came first
+│   └── StateElsewhere                  a repository holds a state that is not this one's
 └── ModelMismatch       (ValueError)    a model file is not what its manifest says
 """
 
@@ -265,6 +269,36 @@ class ToolFailed(ServingError, RuntimeError):
 
 class ModelMismatch(ServingError, ValueError):
     """A model file does not take or return what its manifest says."""
+
+
+class HubError(ServingError, ConnectionError):
+    """The Hub could not be asked, or said no."""
+
+
+class HubRefused(HubError):
+    """The Hub does not take the token, so asking again is of no use."""
+
+
+class HubChanged(HubError):
+    """Another commit came first."""
+
+    def __init__(self, repository: str) -> None:
+        super().__init__(f"{repository} was written by somebody else at the same time.")
+
+
+class StateElsewhere(HubError):
+    """A repository holds a state that was neither written nor restored here."""
+
+    def __init__(self, repository: str, restore_problem: str) -> None:
+        why = (
+            f"it holds an earlier state, which could not be restored ({restore_problem})"
+            if restore_problem
+            else "it was written by another server, or from another state folder"
+        )
+        super().__init__(
+            f"{repository} is not written: {why}. Start again to restore it, with an empty state "
+            "folder; or name an empty repository to keep what is here."
+        )
 
 
 _DISK_PROBLEMS: Final = (

@@ -2,6 +2,7 @@
 
 import math
 import os
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from ipaddress import ip_address
@@ -15,6 +16,10 @@ from data.state import state_dir
 
 N = TypeVar("N", int, float)
 _SHORTEST_TOKEN: Final = 12
+
+# As the Hub names repositories: 1 to 96 letters, digits, "-", "_" and ".", which neither begin nor
+# end with "-" or "." and hold no two of these in a row.
+_PART: Final = r"(?=.{1,96}$)\w+(?:[-.]\w+)*"
 
 
 @dataclass(frozen=True)
@@ -43,8 +48,6 @@ class Settings:
         admin_token: what the operator signs in with; empty for none (``FRUIT_ADMIN_TOKEN``).
             Without one, only the person at this machine is the operator, and nobody where other
             machines can reach the server.
-        on_space: whether this runs on a Hugging Face Space, within a page of that site
-            (``SPACE_ID``).
         space_owner, space_host: who owns that Space, and its address (``SPACE_AUTHOR_NAME``,
             ``SPACE_HOST``).
         oauth_client_id, oauth_client_secret, oauth_provider: with which the owner signs in by the
@@ -65,6 +68,16 @@ class Settings:
         log_level: ``debug``, ``info``, ``warning`` or ``error``; successful requests are logged at
             ``debug`` (``FRUIT_LOG_LEVEL``).
         max_sessions: most page and client sessions kept in memory (``FRUIT_MAX_SESSIONS``).
+        space: the Hugging Face Space that this runs on, whose disk is lost at each restart; empty
+            anywhere else (``SPACE_ID``, which a Space sets itself).
+        hub_token: may write to the repositories below (``HF_TOKEN``).
+        hub_dataset: ``owner/name`` of the data set repository that the photos are mirrored to;
+            empty for none (``FRUIT_HUB_DATASET``).
+        hub_models: ``owner/name`` of the model repository that the versions are mirrored to; empty
+            for none (``FRUIT_HUB_MODELS``).
+        hub_wait_s: from a change to its mirroring, in seconds, so that several go together; the
+            Hub counts commits (``FRUIT_HUB_WAIT_S``).
+        hub_endpoint: address of the Hub; empty for huggingface.co (``HF_ENDPOINT``).
     """
 
     state_dir: Path = Path("var")
@@ -81,7 +94,6 @@ class Settings:
     max_pending: int = 128
     max_wait_s: float = 10.0
     admin_token: str = field(default="", repr=False)
-    on_space: bool = False
     space_owner: str = ""
     space_host: str = ""
     oauth_client_id: str = ""
@@ -96,6 +108,17 @@ class Settings:
     log_format: str = "text"
     log_level: str = "info"
     max_sessions: int = 500
+    space: str = ""
+    hub_token: str = field(default="", repr=False)
+    hub_dataset: str = ""
+    hub_models: str = ""
+    hub_wait_s: float = 45.0
+    hub_endpoint: str = ""
+
+    @property
+    def on_space(self) -> bool:
+        """Whether this runs on a Hugging Face Space, so that what it writes is lost one day."""
+        return bool(self.space)
 
     @property
     def is_local(self) -> bool:
@@ -138,7 +161,6 @@ class Settings:
             max_pending=count("FRUIT_MAX_PENDING", cls.max_pending),
             max_wait_s=_reader(environ, float, lower=0.0)("FRUIT_MAX_WAIT_S", cls.max_wait_s),
             admin_token=_token(environ, "FRUIT_ADMIN_TOKEN"),
-            on_space=bool(environ.get("SPACE_ID")),
             space_owner=environ.get("SPACE_AUTHOR_NAME", ""),
             space_host=environ.get("SPACE_HOST", ""),
             oauth_client_id=environ.get("OAUTH_CLIENT_ID", ""),
@@ -155,6 +177,12 @@ class Settings:
             log_format=_choice(environ, "FRUIT_LOG_FORMAT", cls.log_format, FORMATS),
             log_level=_choice(environ, "FRUIT_LOG_LEVEL", cls.log_level, LEVELS),
             max_sessions=count("FRUIT_MAX_SESSIONS", cls.max_sessions),
+            space=environ.get("SPACE_ID", "").strip(),
+            hub_token=environ.get("HF_TOKEN", "").strip(),
+            hub_dataset=_repository(environ, "FRUIT_HUB_DATASET"),
+            hub_models=_repository(environ, "FRUIT_HUB_MODELS"),
+            hub_wait_s=_reader(environ, float, lower=0.0)("FRUIT_HUB_WAIT_S", cls.hub_wait_s),
+            hub_endpoint=environ.get("HF_ENDPOINT", "").strip().rstrip("/"),
         )
 
 
@@ -202,6 +230,26 @@ def _choice(environ: Mapping[str, str], name: str, default: str, known: Sequence
             f"{name} is {text!r}; it must be one of {', '.join(known)}. Mend it or unset it."
         )
     return text or default
+
+
+def _repository(environ: Mapping[str, str], name: str) -> str:
+    """Return a variable that must name a repository on the Hub; empty where it is not set."""
+    text = environ.get(name, "").strip()
+    if not text:
+        return ""
+    parts = text.split("/")
+    if len(parts) != 2 or not all(re.fullmatch(_PART, part, re.ASCII) for part in parts):
+        raise InvalidSettings(
+            f"{name} is {text!r}; it must be owner/name, such as maria/fruit-photos. Mend it or "
+            "unset it."
+        )
+    if not environ.get("HF_TOKEN", "").strip():
+        raise InvalidSettings(
+            f"{name} is {text!r}, but HF_TOKEN is not set; it must be a token that may write there "
+            "(https://huggingface.co/settings/tokens). Set it, on a Space as a secret, or unset "
+            f"{name}."
+        )
+    return text
 
 
 def _reader(

@@ -88,7 +88,7 @@ def provider() -> Iterator[Provider]:
 def settings_of(provider: Provider) -> Settings:
     return Settings(
         host="0.0.0.0",
-        on_space=True,
+        space="orchard/fruit",
         space_owner="orchard",
         oauth_client_id="client",
         oauth_client_secret="secret of the client",
@@ -186,6 +186,6 @@ def test_a_sign_in_that_the_hub_does_not_confirm_gives_nothing(
 
 def test_without_the_hubs_client_or_a_token_nobody_can_sign_in(provider: Provider) -> None:
     assert Access(settings_of(provider)).roles == (Role.SIGNED_IN, Role.VISITOR)
-    assert Access(Settings(host="0.0.0.0", on_space=True, space_owner="orchard")).roles == (
+    assert Access(Settings(host="0.0.0.0", space="orchard/fruit", space_owner="orchard")).roles == (
         Role.STRANGER,
     )

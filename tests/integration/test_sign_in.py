@@ -138,7 +138,7 @@ def test_other_sites_may_call_without_the_cookie(client: TestClient) -> None:
 def test_browsers_are_told_what_may_run_and_who_may_show_it(
     service: PredictionService, tmp_path: Path, on_space: bool, ancestors: str
 ) -> None:
-    settings = Settings(admin_token=TOKEN, on_space=on_space)
+    settings = Settings(admin_token=TOKEN, space="orchard/fruit" if on_space else "")
     headers = TestClient(app_of(service, tmp_path, settings)).get("/api/health").headers
 
     policy = dict(part.split(" ", 1) for part in headers["content-security-policy"].split("; "))

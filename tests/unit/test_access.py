@@ -158,7 +158,7 @@ def test_wrong_tokens_are_logged_and_slowed_down(caplog: pytest.LogCaptureFixtur
     [
         (WITH_TOKEN, "http", (False, "lax")),
         (WITH_TOKEN, "https", (True, "lax")),
-        (Settings(admin_token=TOKEN, on_space=True), "https", (True, "none")),
+        (Settings(admin_token=TOKEN, space="orchard/fruit"), "https", (True, "none")),
     ],
 )
 def test_the_cookie_is_for_this_server_alone(

@@ -55,3 +55,41 @@ def test_root_path_has_no_slash_at_its_end(given: str, path: str) -> None:
 def test_root_path_that_is_an_address_is_refused_in_words() -> None:
     with pytest.raises(InvalidSettings, match="it must be a path such as /fruit"):
         Settings.from_environment({"GRADIO_ROOT_PATH": "https://example.org/fruit"})
+
+
+def test_repositories_on_the_hub_are_named_beside_a_token_that_is_not_shown() -> None:
+    settings = Settings.from_environment(
+        {
+            "HF_TOKEN": "hf_secret",
+            "FRUIT_HUB_DATASET": "maria/fruit-photos",
+            "FRUIT_HUB_MODELS": "school_3/fruit.models",
+            "FRUIT_HUB_WAIT_S": "5",
+            "SPACE_ID": "maria/fruit",
+        }
+    )
+
+    assert (settings.hub_dataset, settings.hub_models) == (
+        "maria/fruit-photos",
+        "school_3/fruit.models",
+    )
+    assert (settings.hub_token, settings.hub_wait_s, settings.on_space) == ("hf_secret", 5.0, True)
+    assert "hf_secret" not in repr(settings)
+
+
+@pytest.mark.parametrize(
+    "name", ["photos", "maria/", "a/b/c", "https://huggingface.co/a/b", "m/a--b", "m/.b", "m/é"]
+)
+def test_name_that_no_repository_can_have_is_refused(name: str) -> None:
+    with pytest.raises(InvalidSettings, match=r"FRUIT_HUB_MODELS is .* it must be owner/name"):
+        Settings.from_environment({"HF_TOKEN": "hf_secret", "FRUIT_HUB_MODELS": name})
+
+
+def test_repository_without_a_token_is_refused() -> None:
+    with pytest.raises(InvalidSettings, match=r"FRUIT_HUB_DATASET .* but HF_TOKEN is not set"):
+        Settings.from_environment({"FRUIT_HUB_DATASET": "maria/photos"})
+
+
+def test_token_alone_mirrors_nothing() -> None:
+    settings = Settings.from_environment({"HF_TOKEN": "hf_secret"})
+
+    assert (settings.hub_dataset, settings.hub_models, settings.on_space) == ("", "", False)
