@@ -41,7 +41,7 @@ class Alert:
 
     Attributes:
         id: counted from 1.
-        kind: ``retrain_failed``, ``drift``, ``errors``, ``disk`` or ``model``.
+        kind: ``retrain_failed``, ``drift``, ``errors``, ``disk``, ``model`` or ``mirror``.
         subject: what it is about, such as a job; the same trouble has the same.
         message: what is wrong and what to do.
         raised_at, acknowledged_at: ISO 8601, UTC; None until then.

@@ -20,6 +20,7 @@ from app.inspection import InspectionService
 from app.late_page import LatePage
 from app.learning import LearningService
 from app.metrics import Metrics
+from app.mirror import Mirror
 from app.monitoring import MonitoringService
 from app.pages import Pages
 from app.predictor import OnnxPredictor
@@ -93,13 +94,21 @@ def create_app(settings: Settings) -> FastAPI:
     Where no model version can be loaded the app starts all the same, and says so.
     """
     access = Access(settings)
+    mirror = Mirror(settings)
+    mirror.begin()  # what a lost disk held is back before anything opens it
     registry = open_registry(settings.state_dir)
     service = create_service(settings, registry)
     store = DatasetStore(store_dir(settings.state_dir), settings.image_limits)
     collection = create_collection(settings, service, registry, store)
     learning = create_learning(settings, service, registry, store)
     monitoring = MonitoringService(
-        service, registry, settings.state_dir, store, learning, webhook=settings.alert_webhook
+        service,
+        registry,
+        settings.state_dir,
+        store,
+        learning,
+        webhook=settings.alert_webhook,
+        mirror=mirror,
     )
 
     building = threading.Lock()  # Gradio puts components into the page that was begun last
@@ -111,7 +120,7 @@ def create_app(settings: Settings) -> FastAPI:
         def build() -> FastAPI:
             with building:
                 return _build_page(
-                    service, collection, learning, monitoring, inspection, settings, role
+                    service, collection, learning, monitoring, inspection, mirror, settings, role
                 )
 
         return LatePage(build)
@@ -129,6 +138,7 @@ def create_app(settings: Settings) -> FastAPI:
         service.close()
         await asyncio.to_thread(monitoring.close)
         collection.close()
+        await asyncio.to_thread(mirror.close)
 
     # FastAPI's own /docs fetches its script from another host; this one brings it along.
     app = FastAPIOffline(
@@ -171,6 +181,7 @@ def _build_page(
     learning: LearningService,
     monitoring: MonitoringService,
     inspection: InspectionService,
+    mirror: Mirror,
     settings: Settings,
     role: Role,
 ) -> FastAPI:
@@ -190,7 +201,7 @@ def _build_page(
 
     examples = write_examples(settings.state_dir / "examples")
     page = build_page(
-        service, collection, learning, monitoring, inspection, settings, examples, role
+        service, collection, learning, monitoring, inspection, mirror, settings, examples, role
     )
     page.state_session_capacity = settings.max_sessions
     tools = build_tools(service, monitoring, settings, uploads)
@@ -207,7 +218,7 @@ def _build_page(
         allowed_paths=[],
         blocked_paths=[
             str(Path(settings.state_dir) / name)
-            for name in ("models", "store", "reviews", "jobs", "snapshots", "monitoring")
+            for name in ("models", "store", "reviews", "jobs", "snapshots", "monitoring", "mirror")
         ],
         show_error=True,
         max_file_size=settings.max_request_bytes,

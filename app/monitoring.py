@@ -20,6 +20,7 @@ from app.figures import Figures, total
 from app.history import HALF_DAY_S, HALF_HOUR_S, MINUTE_S, History
 from app.job_table import JobState
 from app.learning import LearningService
+from app.mirror import Mirror, MirrorState
 from app.service import PredictionService
 from data.state import monitoring_dir
 from data.store import DatasetStore
@@ -39,6 +40,7 @@ _ERRORS_SHARE: Final = 0.05
 _ERRORS_FEWEST: Final = 20  # requests: of fewer, one error is no rate
 _DISK_FREE_SHARE: Final = 0.05
 _DISK_FREE_BYTES: Final = 1_000_000_000
+_MIRROR_FAILS: Final = timedelta(minutes=10)  # the Hub is away for minutes now and then
 SPANS: Final = {
     "hour": (60, MINUTE_S),  # how many steps of how many seconds
     "day": (48, HALF_HOUR_S),
@@ -56,6 +58,7 @@ class MonitoringService:
         store: the photos; None where collecting is off.
         learning: the jobs; None where retraining is off.
         webhook: address that alerts are posted to; empty for none.
+        mirror: what outlives this disk; None for nothing.
         now: aware UTC time.
         clock: seconds, monotonic.
     """
@@ -69,6 +72,7 @@ class MonitoringService:
         learning: LearningService | None = None,
         *,
         webhook: str = "",
+        mirror: Mirror | None = None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -77,6 +81,7 @@ class MonitoringService:
         self._state_dir = state_dir
         self._store = store
         self._learning = learning
+        self._mirror = mirror
         self._now = now
         self._clock = clock
         folder = monitoring_dir(state_dir)
@@ -105,6 +110,7 @@ class MonitoringService:
             "disk": self.disk(),
             "jobs": self._jobs(),
             "drift": self.drift().to_dict(),
+            "mirror": self._mirror.describe() if self._mirror else None,
             "alerts": [alert.to_dict() for alert in self._alerts.open()],
         }
 
@@ -182,6 +188,7 @@ class MonitoringService:
         self._check_jobs()
         self._check_errors()
         self._check_disk()
+        self._check_mirror()
         drift = self.drift()
         if drift.state == "drifted":
             self._alerts.report("drift", self._service.served.manifest.version, drift.sentence)
@@ -278,6 +285,15 @@ class MonitoringService:
                 f"The disk is nearly full: {free / 1e9:.1f} of {size / 1e9:.1f} GB are free. "
                 "Remove versions or photos that are not needed, or give it more room.",
             )  # fmt: skip
+
+    def _check_mirror(self) -> None:
+        parts = self._mirror.describe()["parts"].values() if self._mirror else ()
+        for part in parts:
+            since = part["failing_since"]
+            lasts = since and self._now() - datetime.fromisoformat(since) > _MIRROR_FAILS
+            if part["state"] == MirrorState.STOPPED or lasts:
+                message = f"The {part['name']} are not kept on the Hub: {part['problem']}"
+                self._alerts.report("mirror", part["name"], message)
 
 
 @lru_cache(maxsize=4)

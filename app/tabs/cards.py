@@ -28,6 +28,11 @@ EMPTY: Final = f"""
 """
 
 
+def note_html(words: str) -> str:
+    """Return words that everybody should read, or nothing where there are none."""
+    return f'<p class="fc-notice" role="alert">{escape(words)}</p>' if words else ""
+
+
 def prediction_card(prediction: Prediction, thumbnail: str, heat: str = "") -> str:
     """Return one answer: the photo, the label, why, every probability, the times and the version.
 

@@ -9,6 +9,7 @@ from app.access import Role
 from app.collection import CollectionService
 from app.inspection import InspectionService
 from app.learning import LearningService
+from app.mirror import Mirror
 from app.monitoring import MonitoringService
 from app.service import PredictionService
 from app.settings import Settings
@@ -31,6 +32,7 @@ def build_page(
     learning: LearningService,
     monitoring: MonitoringService,
     inspection: InspectionService,
+    mirror: Mirror,
     settings: Settings,
     examples: Sequence[Path],
     role: Role,
@@ -43,6 +45,7 @@ def build_page(
         learning: what they call to retrain and to change the model.
         monitoring: knows whether all is well.
         inspection: knows the versions.
+        mirror: knows what outlives this disk.
         settings: limits of uploads.
         examples: pictures to try.
         role: whom the page is for.
@@ -58,7 +61,7 @@ def build_page(
                 predict.build_tab(service, asks, settings, examples)
             with gr.Tab("Upload", id="upload") as upload_tab:
                 if role.is_operator:
-                    upload.build_tab(collection, learning, settings, upload_tab)
+                    upload.build_tab(collection, learning, mirror, settings, upload_tab)
                 else:
                     gr.HTML(closed_html("Uploading", role, settings))
             with gr.Tab("Retrain", id="retrain") as retrain_tab:

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from app.alerts import Alert
 from app.figures import Figures
-from app.tabs.cards import bar, pretty
+from app.tabs.cards import bar, note_html, pretty
 from app.tabs.charts import (
     BLUE,
     DASHES,
@@ -32,6 +32,7 @@ def now_html(status: dict[str, Any]) -> str:
     return "".join(
         (
             _tiles(status),
+            mirror_html(status.get("mirror")),
             '<div class="fc-two">',
             _latency(status["latency_ms"]),
             _labels(status),
@@ -59,6 +60,32 @@ _KINDS: Final = {
     "errors": "Predictions fail",
     "disk": "The disk is nearly full",
     "model": "Another version answers than should",
+    "mirror": "The mirror on the Hub does not follow",
+}
+
+
+def mirror_html(mirror: dict[str, Any] | None) -> str:
+    """Return whether the photos and versions outlive this disk; ``Mirror.describe`` says so."""
+    if mirror is None or not (mirror["parts"] or mirror["note"]):
+        return ""
+    lines = "".join(
+        f"<li>{part['name'].capitalize()} on <code>{escape(part['repository'])}</code>: "
+        f"{_MIRROR_WORDS[part['state']].format(part['waiting'])}"
+        f"{', last ' + when(part['last_success']) if part['last_success'] else ''}</li>"
+        for part in mirror["parts"].values()
+    )
+    return (
+        f'{note_html(mirror["note"])}<section class="fc-card fc-mirror"><h3>Kept on the Hub</h3>'
+        f"<ul>{lines or '<li>nothing</li>'}</ul></section>"
+    )
+
+
+_MIRROR_WORDS: Final = {
+    "restoring": "being restored",
+    "mirrored": "all",
+    "waiting": "all but {} new or changed",
+    "failing": "not at the moment",
+    "stopped": "no longer",
 }
 
 

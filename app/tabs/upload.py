@@ -14,9 +14,10 @@ import gradio as gr
 from app.collection import CollectionService, UploadedFile, UploadReport
 from app.errors import BadRequest, gradio_error
 from app.learning import LearningService
+from app.mirror import Mirror
 from app.results import ImageFile, Refusal, new_request_id
 from app.settings import Settings
-from app.tabs.cards import pretty
+from app.tabs.cards import note_html, pretty
 from app.tabs.thumbnails import SMALL_PX, thumbnail_uri
 from app.uploads import read_images
 from data.images import load_model_input
@@ -47,6 +48,7 @@ _HINT: Final = (
 def build_tab(
     collection: CollectionService,
     learning: LearningService,
+    mirror: Mirror,
     settings: Settings,
     tab: gr.Tab,
 ) -> None:
@@ -55,9 +57,12 @@ def build_tab(
     Args:
         collection: what is added to and shown.
         learning: knows the doubtful labels.
+        mirror: knows whether what is added outlives this disk.
         settings: limits of uploads.
         tab: this tab; it is filled when it is opened.
     """
+    kept = gr.HTML(note_html(mirror.note()), elem_id="upload-kept")
+    tab.select(lambda: note_html(mirror.note()), None, kept, api_visibility="private", queue=False)
     _build_adding(collection, settings, tab)
     _build_reviews(collection, tab)
     _build_suspects(collection, learning, tab)
