@@ -164,10 +164,10 @@ class Mirror:
     def _supervise(self) -> None:
         restores = True
         while not self._closing.is_set():
-            process = self._start(restores=restores)
-            for line in process.stdout or ():
-                self._take(line)
-            status = process.wait()
+            with self._start(restores=restores) as process:
+                for line in process.stdout or ():
+                    self._take(line)
+            status = process.returncode
             if not self._closing.is_set():
                 self._fail(f"The mirror ended with status {status}; the log says why.")
             self._settled.set()

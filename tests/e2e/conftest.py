@@ -4,10 +4,11 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 import httpx
 import pytest
@@ -46,13 +47,19 @@ class Server:
 
 @contextmanager
 def running_server(
-    state_dir: Path, log: Path, *, page: bool = True, **settings: str
+    state_dir: Path,
+    log: Path,
+    command: Sequence[str] = (sys.executable, "-m", "app"),
+    *,
+    page: bool = True,
+    **settings: str,
 ) -> Iterator[Server]:
-    """Start ``python -m app``, wait until it answers, and end it by its pid.
+    """Start the app, wait until it answers, and end it by its pid.
 
     Args:
         state_dir: its state.
         log: gets its standard error.
+        command: what is run.
         page: wait for the page too, and not for the routes alone.
         settings: environment variables.
     """
@@ -70,7 +77,6 @@ def running_server(
         }
         | settings
     )
-    command = [sys.executable, "-m", "app"]
     with log.open("w") as errors:
         process = subprocess.Popen(
             command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=errors, text=True
