@@ -103,21 +103,6 @@ def upload(url: str, label: str, drawn: str) -> dict[str, int]:
     return dict(answer.json()["counts"])
 
 
-def check_through(url: str) -> None:
-    """Check that the page, the routes and Gradio's API answer at an address, and name it."""
-    page = httpx.get(f"{url}/")
-    config = httpx.get(f"{url}/config").json()
-    rest = httpx.post(f"{url}/api/predict", content=encode("mango")).json()
-    client = Client(url, verbose=False)
-    answer = client.predict(api_name="/status")
-    client.close()
-
-    assert page.status_code == 200
-    assert "Fruit classifier" in page.text
-    assert config["root"] == url
-    assert (rest["label"], answer["version"]) == ("mango", rest["version"])
-
-
 def test_space_answers_through_its_proxy_and_its_next_disk_holds_what_the_lost_one_held(
     tmp_path: Path, photos: Path
 ) -> None:
@@ -135,12 +120,20 @@ def test_space_answers_through_its_proxy_and_its_next_disk_holds_what_the_lost_o
         }
         launcher = (sys.executable, "space.py")
         log = tmp_path / "log"
-        first = running_server(tmp_path / "first", log, space, launcher)
-        with first as server, reverse_proxy(server.url) as url:
-            check_through(url)
+        # Behind a folder of another site, which is more than the Hub's own proxy asks for; without
+        # one see tests/integration/test_factory.py.
+        inside = space | {"GRADIO_ROOT_PATH": "/fruit"}
+        first = running_server(tmp_path / "first", log, inside, launcher)
+        with first as server, reverse_proxy(server.url, "/fruit") as url:
+            page = httpx.get(f"{url}/")
+            config = httpx.get(f"{url}/config").json()
+            rest = httpx.post(f"{url}/api/predict", content=encode("mango")).json()
             client = Client(url, verbose=False)
             named = client.predict(handle_file(photos / "banana.jpg"), api_name="/predict")
             client.close()
+            assert (page.status_code, "Fruit classifier" in page.text) == (200, True)
+            assert config["root"] == url
+            assert rest["label"] == "mango"
             assert named["label"] == "banana"
             assert upload(url, "kiwi", "banana") == {"added": 1}
             activated = httpx.post(f"{url}/api/models/v0001/activate", json={"reason": "older"})
@@ -156,13 +149,12 @@ def test_space_answers_through_its_proxy_and_its_next_disk_holds_what_the_lost_o
             assert TOKEN not in httpx.get(f"{url}/api/status").text
             os.kill(server.pid, signal.SIGKILL)  # no time to say goodbye
 
-        # Nothing but the repositories is left. This time it lies in a folder of another site.
-        inside = space | {"GRADIO_ROOT_PATH": "/fruit"}
-        second = running_server(tmp_path / "second", log, inside, launcher)
-        with second as server, reverse_proxy(server.url, "/fruit") as url:
-            check_through(url)
-            rows = httpx.get(f"{url}/api/classes").json()
-            status = httpx.get(f"{url}/api/status").json()
+        # Nothing but the repositories is left.
+        second = running_server(tmp_path / "second", log, space, launcher, waits_for_page=False)
+        with second as server:
+            rows = httpx.get(f"{server.url}/api/classes").json()
+            status = httpx.get(f"{server.url}/api/status").json()
+            os.kill(server.pid, signal.SIGKILL)
 
     assert {row["class_name"]: row["photos"] for row in rows} == {"apple": 1, "kiwi": 1}
     assert status["version"] == "v0001"

@@ -29,6 +29,8 @@ with TestClient(application, **local) as client:
         "health": [client.get("/api/health").status_code, client.get("/api/health").json()],
         "predict": client.post("/api/predict", content=b"x").json(),
     }
+    outside = {"x-forwarded-host": "maria-fruit.hf.space", "x-forwarded-proto": "https"}
+    answers["root"] = client.get("/config", headers=outside).json()["root"]
     mounted = application.routes[-1].app._operators._app.routes[-1].app
     page = mounted.get_blocks()
     session = mounted.state_holder["new"]
@@ -42,6 +44,7 @@ print(json.dumps(answers | {
     "monitoring": page.enable_monitoring,
     "analytics": page.analytics_enabled,
     "limits": [f.concurrency_limit for f in page.fns.values() if f.api_name == "predict"],
+    "ours": [name for name in sys.modules if name.startswith(("app.", "tenacity"))],
     "modules": sorted({name.partition(".")[0] for name in sys.modules}),
 }))
 """
@@ -82,6 +85,14 @@ def test_page_keeps_its_limits(facts: dict[str, Any]) -> None:
     assert (facts["session_configs"], facts["session_components"] > 100) == (0, True)
     assert (facts["allowed_paths"], facts["monitoring"], facts["analytics"]) == ([], False, False)
     assert facts["limits"] == [None]
+
+
+def test_page_behind_the_proxy_of_a_space_names_its_address_outside(facts: dict[str, Any]) -> None:
+    assert facts["root"] == "https://maria-fruit.hf.space"
+
+
+def test_hub_client_is_not_imported_for_a_mirror_that_is_off(facts: dict[str, Any]) -> None:
+    assert not {"app.mirroring", "app.hub", "tenacity"} & set(facts["ours"])
 
 
 def test_serving_imports_nothing_of_training(facts: dict[str, Any]) -> None:

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import huggingface_hub
@@ -19,6 +20,11 @@ from tests.hub_server import READER, TOKEN, HubServer, running_hub
 
 # The library uploads files in a way that its own HTTP client calls outdated.
 pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=<...>':DeprecationWarning")
+
+
+@cache
+def picture(label: str) -> bytes:
+    return encode(label, side_px=40)
 
 
 @pytest.fixture
@@ -53,7 +59,7 @@ class Disk:
         return self._store
 
     def add(self, label: str, drawn: str = "") -> StoredImage:
-        content = encode(drawn or label)
+        content = picture(drawn or label)
         name = f"{label}.png"
         return self.store.add(content, label=label, source="uploads", original_name=name).image
 
@@ -106,7 +112,7 @@ def test_empty_disk_gets_labels_removals_and_order_back(first: Disk, second: Dis
     assert second.store.removed() == first.store.removed() == [banana]
     assert second.photos.status.restored == 1
     assert second.store.restore([banana.digest]) == 1
-    assert second.store.read(second.store.images(label="banana")[0]) == encode("banana")
+    assert second.store.read(second.store.images(label="banana")[0]) == picture("banana")
 
 
 def test_restored_disk_goes_on_mirroring(first: Disk, second: Disk, hub: HubServer) -> None:
