@@ -2,15 +2,16 @@
 
 Layout, as https://huggingface.co/docs/datasets/image_dataset describes it::
 
-    README.md                    which files are which split
+    README.md                    what all of this is
     train/metadata.jsonl         one line an image: file_name, label, source, ...
     train/ab/abcd....jpg         the files, named by their digest; also validation/ and test/
     unlisted/ab/abcd....heic     formats that ``datasets`` cannot open, so no metadata names them
     removed/ab/abcd....jpg       images that were taken out and can be put back
     index.db                     the store's index, from which all of it can be rebuilt
 
-An image's split never changes, and a label stands in the metadata alone, so relabelling moves no
-file. Knows nothing of where the folder is kept.
+The folders' names make the splits. A card that listed them would be wrong while one has no image,
+which ``datasets`` takes for an error. An image's split never changes, and a label stands in the
+metadata alone, so relabelling moves no file. Knows nothing of where the folder is kept.
 """
 
 import hashlib
@@ -35,12 +36,6 @@ _UNLISTED_SUFFIXES: Final = frozenset({".heic", ".heif"})
 CARD: Final = """---
 pretty_name: Fruit photos
 task_categories: [image-classification]
-configs:
-- config_name: default
-  data_files:
-  - {split: train, path: "train/**"}
-  - {split: validation, path: "validation/**"}
-  - {split: test, path: "test/**"}
 ---
 
 # Fruit photos

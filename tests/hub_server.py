@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import PurePosixPath
 from typing import Any, Final
 from urllib.parse import unquote, urlsplit
 
@@ -233,6 +234,7 @@ class _Handler(BaseHTTPRequestHandler):
         self, kind: str, name: str, action: str, revision: str, body: bytes
     ) -> tuple[int, dict[str, str], bytes]:
         repository = self._repository(kind, name)
+        revision, _, folder = revision.partition("/")
         found = repository.at(revision)
         if found is None:
             raise _Answer(404, "RevisionNotFound")
@@ -240,7 +242,7 @@ class _Handler(BaseHTTPRequestHandler):
         if action == "revision":
             return _json({"id": name, "sha": commit, "private": repository.private})
         if action == "tree":
-            return self._list(files)
+            return self._list(files, f"{folder}/" if folder else "")
         if action == "preupload":
             return _json({"files": [_upload_mode(f, files) for f in json.loads(body)["files"]]})
         if action == "commit":
@@ -265,15 +267,22 @@ class _Handler(BaseHTTPRequestHandler):
         self.hub.repositories[kind, name] = repository
         return _json({"url": url, "name": name})
 
-    def _list(self, files: dict[str, bytes]) -> tuple[int, dict[str, str], bytes]:
-        query = urlsplit(self.path).query
+    def _list(self, files: dict[str, bytes], folder: str) -> tuple[int, dict[str, str], bytes]:
+        query = urlsplit(self.path).query.lower()
         start = int(match[1]) if (match := re.search(r"cursor=(\d+)", query)) else 0
-        entries = [_entry(path, content) for path, content in sorted(files.items())]
-        folders = {path.rpartition("/")[0] for path in files if "/" in path}
-        entries += [{"type": "directory", "path": f, "oid": "0" * 40} for f in sorted(folders)]
+        inside = {path: content for path, content in files.items() if path.startswith(folder)}
+        if not inside:
+            raise _Answer(404, "EntryNotFound")
+        parents = {str(parent) for path in inside for parent in PurePosixPath(path).parents}
+        entries = [_entry(path, content) for path, content in inside.items()]
+        entries += [{"type": "directory", "path": p, "oid": "0" * 40, "size": 0} for p in parents]
+        entries = [e for e in entries if e["path"].startswith(folder) and e["path"] != "."]
+        if "recursive=true" not in query:
+            entries = [e for e in entries if "/" not in e["path"].removeprefix(folder)]
+        entries.sort(key=lambda entry: str(entry["path"]))
         status, headers, content = _json(entries[start : start + PAGE])
         if start + PAGE < len(entries):
-            address = f"{self.hub.url}{urlsplit(self.path).path}?recursive=true"
+            address = f"{self.hub.url}{urlsplit(self.path).path}?{query.split('&cursor')[0]}"
             headers["Link"] = f'<{address}&cursor={start + PAGE}>; rel="next"'
         return status, headers, content
 

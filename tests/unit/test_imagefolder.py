@@ -80,14 +80,16 @@ def test_what_cannot_be_opened_or_was_removed_lies_in_no_split(
     assert folders == ["removed", "test", "train", "unlisted", "validation"]
 
 
-def test_card_says_which_files_are_which_split() -> None:
+def test_split_without_an_image_has_no_file_and_the_card_names_none(tmp_path: Path) -> None:
+    store = DatasetStore(tmp_path / "store")
+    store.add(
+        encode("apple"), label="apple", source="uploads", original_name="a.png", split=Split.TRAIN
+    )
     front = yaml.safe_load(imagefolder.CARD.split("---")[1])
 
-    assert front["configs"][0]["data_files"] == [
-        {"split": "train", "path": "train/**"},
-        {"split": "validation", "path": "validation/**"},
-        {"split": "test", "path": "test/**"},
-    ]
+    assert list(imagefolder.metadata(imagefolder.layout(store))) == ["train/metadata.jsonl"]
+    # `datasets` refuses a split that the card lists and that has no file.
+    assert "configs" not in front
 
 
 def test_relabelling_moves_no_file(store: DatasetStore) -> None:
