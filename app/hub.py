@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 from huggingface_hub import (
     CommitOperationAdd,
@@ -27,8 +27,9 @@ from app.errors import HubChanged, HubError, HubRefused
 _log = logging.getLogger(__name__)
 
 Kind = Literal["dataset", "model"]
-# The library waits for ever by default. A commit of many files takes the Hub up to a minute.
+# A commit of many files takes the Hub up to a minute; the first question of all does not.
 _TIMEOUT_S: Final = 120.0
+_FIRST_TIMEOUT_S: Final = 15.0
 _DOWNLOADS: Final = 16  # at once: photos are small, so most of the time is waiting
 
 
@@ -71,7 +72,9 @@ class HubRepository:
         """Return what the repository holds now, or None where there is no such repository."""
         with self._in_words():
             try:
-                info = self._api.repo_info(self.name, repo_type=self._kind, timeout=_TIMEOUT_S)
+                info = self._api.repo_info(
+                    self.name, repo_type=self._kind, timeout=_FIRST_TIMEOUT_S
+                )
             except RepositoryNotFoundError:
                 return None
             tree = self._api.list_repo_tree(
@@ -159,10 +162,22 @@ _WORDS: Final = {
 }
 
 
-def limit_waiting() -> None:
-    """Let no request of ``huggingface_hub`` in this process wait for ever."""
+def limit_waiting(timeout_s: float = _TIMEOUT_S) -> None:
+    """Let no request of ``huggingface_hub`` in this process wait for ever, as it does by default.
+
+    Args:
+        timeout_s: most seconds of silence, where the library asks for no other limit.
+    """
     client = type(get_session())  # the library changes the HTTP client that it is built on
-    set_client_factory(lambda: client(follow_redirects=True, timeout=_TIMEOUT_S))
+
+    def limit(request: Any) -> None:
+        # Some requests of the library say "no limit", which goes before the client's own.
+        asked = request.extensions.get("timeout", {})
+        kinds = ("connect", "read", "write", "pool")
+        request.extensions["timeout"] = {kind: asked.get(kind) or timeout_s for kind in kinds}
+
+    hooks = {"request": [limit]}
+    set_client_factory(lambda: client(follow_redirects=True, timeout=None, event_hooks=hooks))
 
 
 def _status(error: BaseException | None) -> int:

@@ -142,10 +142,21 @@ class Mirror:
                 f"the {' and '.join(lost)} that were added. To keep them, set "
                 f"{' and '.join(_SETTINGS[name] for name in lost)}, with HF_TOKEN as a secret."
             )
+        photos = self._parts.get("photos")
+        if photos and photos.private is False:
+            sentences.append(
+                f"The photos that are added here are public, as {photos.repository} on the Hub is."
+            )
         for status in self._parts.values():
             if status.state in (MirrorState.FAILING, MirrorState.STOPPED):
                 sentences.append(f"New {status.name} are not kept for now: {status.problem}")
         return " ".join(sentences)
+
+    def take(self, status: PartStatus) -> None:
+        """Take note of how a part is now."""
+        self._parts = self._parts | {status.name: status}
+        if all(part.state is not MirrorState.RESTORING for part in self._parts.values()):
+            self._settled.set()
 
     def close(self) -> None:
         """Let what waits be mirrored, for a few seconds at most, and end the process."""
@@ -166,7 +177,7 @@ class Mirror:
         while not self._closing.is_set():
             with self._start(restores=restores) as process:
                 for line in process.stdout or ():
-                    self._take(line)
+                    self._read(line)
             status = process.returncode
             if not self._closing.is_set():
                 self._fail(f"The mirror ended with status {status}; the log says why.")
@@ -204,27 +215,19 @@ class Mirror:
                 process.stdin.flush()
         return process
 
-    def _take(self, line: str) -> None:
+    def _read(self, line: str) -> None:
         try:
-            status = PartStatus.from_json(line)
+            self.take(PartStatus.from_json(line))
         except (ValueError, KeyError, TypeError):
             _log.warning("the mirror said: %s", line.strip())
-            return
-        self._parts = self._parts | {status.name: status}
-        if all(part.state is not MirrorState.RESTORING for part in self._parts.values()):
-            self._settled.set()
 
     def _fail(self, problem: str) -> None:
         _log.error("%s", problem)
         now = datetime.now(UTC).isoformat(timespec="seconds")
-        for name, part in self._parts.items():
-            failing = replace(
-                part,
-                state=MirrorState.FAILING,
-                problem=problem,
-                failing_since=part.failing_since or now,
-            )
-            self._parts = self._parts | {name: failing}
+        for part in self._parts.values():
+            since = part.failing_since or now
+            failing = MirrorState.FAILING
+            self.take(replace(part, state=failing, problem=problem, failing_since=since))
 
 
 _SETTINGS: Final = {"photos": "FRUIT_HUB_DATASET", "versions": "FRUIT_HUB_MODELS"}

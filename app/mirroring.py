@@ -336,7 +336,7 @@ def main() -> int:
         (Photos(state_dir), order.dataset),
         (Versions(state_dir), order.models),
     ]
-    threads = []
+    runs: list[tuple[RepositoryMirror, threading.Thread]] = []
     for part, name in parts:
         if name:
             hub = HubRepository(name, part.kind, order.token, order.endpoint)
@@ -345,11 +345,12 @@ def main() -> int:
                 target=mirror.run, args=(closing,), kwargs={"restores": order.restores}, daemon=True
             )
             run.start()
-            threads.append(run)
+            runs.append((mirror, run))
     sys.stdin.read()
     closing.set()
-    for thread in threads:
-        thread.join(_END_S)
+    for mirror, run in runs:
+        if mirror.status.state is not MirrorState.RESTORING:  # which the next start begins again
+            run.join(_END_S)
     # The library's own threads may still wait for the Hub, and would be waited for.
     os._exit(0)
 

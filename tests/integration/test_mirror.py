@@ -9,7 +9,7 @@ from typing import Any
 import psutil
 import pytest
 
-from app.mirror import Mirror
+from app.mirror import Mirror, MirrorState, PartStatus
 from app.settings import Settings
 from data.store import DatasetStore
 from tests.conftest import encode
@@ -70,6 +70,13 @@ def test_space_that_keeps_its_photos_alone_says_that_versions_are_lost() -> None
 
     assert "the versions that were added" in note
     assert "FRUIT_HUB_DATASET" not in note
+
+
+def test_photos_on_a_public_repository_are_called_public() -> None:
+    mirror = Mirror(Settings(hub_dataset="m/photos", hub_token="hf_x"))
+    mirror.take(PartStatus("photos", "m/photos", MirrorState.MIRRORED, private=False))
+
+    assert mirror.note() == "The photos that are added here are public, as m/photos on the Hub is."
 
 
 def test_what_waits_when_the_app_ends_is_mirrored_and_there_at_the_next_start(

@@ -9,7 +9,7 @@ import huggingface_hub
 import pytest
 
 from app.errors import HubChanged, HubError, HubRefused, StateElsewhere
-from app.hub import HubRepository
+from app.hub import HubRepository, limit_waiting
 from app.mirror import MirrorState, PartStatus
 from app.mirrored import Photos, Versions
 from app.mirroring import RepositoryMirror
@@ -308,6 +308,18 @@ def test_token_that_may_not_write_is_told_in_words_without_it(
         disk.photos.push()
 
     assert token not in str(caught.value)
+
+
+def test_request_for_which_the_library_sets_no_limit_does_not_wait_for_ever(
+    hub: HubServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # What is set below is undone after the test.
+    library = "huggingface_hub.utils._http._GLOBAL_CLIENT_FACTORY"
+    monkeypatch.setattr(library, huggingface_hub.utils._http._GLOBAL_CLIENT_FACTORY)
+    limit_waiting(0.1)
+
+    with hub.lock, pytest.raises(Exception, match="timed out"):  # every answer waits for the lock
+        huggingface_hub.get_session().get(f"{hub.url}/api/models/a/b", timeout=None)
 
 
 def test_photos_that_wait_for_review_are_not_mirrored(first: Disk, hub: HubServer) -> None:

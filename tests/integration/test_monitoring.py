@@ -16,10 +16,12 @@ import app
 from app.access import Access
 from app.learning import LearningService
 from app.metrics import Metrics
+from app.mirror import Mirror, MirrorState, PartStatus
 from app.monitoring import MonitoringService
 from app.rest import build_metrics_route, build_router
 from app.service import PredictionService
 from app.settings import Settings
+from app.tabs.status_html import now_html
 from data.state import monitoring_dir
 from data.store import DatasetStore
 from models.examination import EXAMINATION_NAME
@@ -300,3 +302,48 @@ def test_the_dashboard_asks_for_figures_that_there_are(watched: Watched) -> None
     asked = set(re.findall(r"\b(?:fruit|process)_[a-z_]+", dashboard))
     assert len(asked) > 15
     assert {name for name in asked if not re.search(rf"^(# TYPE )?{name}\b", text, re.M)} == set()
+
+
+def test_mirror_that_stopped_or_keeps_failing_raises_an_alert(
+    registry: ModelRegistry, version: ModelVersion, tmp_path: Path
+) -> None:
+    now = FakeNow()
+    service = PredictionService(registry)
+    service.load()
+    mirror = Mirror(Settings(hub_dataset="m/photos", hub_models="m/models", hub_token="hf_x"))
+    monitoring = MonitoringService(service, registry, tmp_path, mirror=mirror, now=now)
+    since = now().isoformat(timespec="seconds")
+    mirror.take(
+        PartStatus("photos", "m/photos", MirrorState.FAILING, 3, None, since, "It is away.")
+    )
+    mirror.take(PartStatus("versions", "m/models", MirrorState.STOPPED, problem="It is another's."))
+
+    monitoring.check()
+    at_once = [alert.message for alert in monitoring.alerts()]
+    now.now += timedelta(minutes=11)
+    monitoring.check()
+    later = [alert.message for alert in monitoring.alerts()]
+    status, page = monitoring.status()["mirror"], now_html(monitoring.status())
+    monitoring.close()
+    service.close()
+
+    assert at_once == ["The versions are not kept on the Hub: It is another's."]
+    assert later[0] == "The photos are not kept on the Hub: It is away."
+    assert (status["state"], status["parts"]["photos"]["waiting"]) == ("stopped", 3)
+    assert "Photos on <code>m/photos</code>: not at the moment" in page
+    assert "New photos are not kept for now: It is away." in page
+    assert "Versions on <code>m/models</code>: no longer" in page
+
+
+def test_space_without_a_mirror_says_on_status_what_is_lost(
+    registry: ModelRegistry, version: ModelVersion, tmp_path: Path
+) -> None:
+    service = PredictionService(registry)
+    service.load()
+    mirror = Mirror(Settings(space="maria/fruit"))
+    monitoring = MonitoringService(service, registry, tmp_path, mirror=mirror)
+    page = now_html(monitoring.status())
+    monitoring.close()
+    service.close()
+
+    assert "This Space loses its disk" in page
