@@ -44,5 +44,5 @@ def configure_logs(form: str = "text", level: str = "info") -> None:
     )
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     # Every request of a client of ours is no news of this program's.
-    for name in ("httpx", "apscheduler", "mcp"):
+    for name in ("httpx", "httpx2", "apscheduler", "mcp"):
         logging.getLogger(name).setLevel(logging.WARNING)

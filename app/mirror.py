@@ -132,22 +132,26 @@ class Mirror:
             "parts": {name: asdict(status) for name, status in self._parts.items()},
         }
 
-    def note(self) -> str:
-        """Return what people who add photos or versions should know; empty where all is well."""
-        lost = [name for name in ("photos", "versions") if name not in self._parts]
+    def note(self, *names: str) -> str:
+        """Return what people who add something should know; empty where all is well.
+
+        Args:
+            names: ``photos``, ``versions``; none for both.
+        """
+        names = names or tuple(_SETTINGS)
         sentences = []
+        lost = [name for name in names if name not in self._parts]
         if self._settings.on_space and lost:
             sentences.append(
                 f"This Space loses its disk when it restarts, sleeps or is pushed to, and with it "
                 f"the {' and '.join(lost)} that were added. To keep them, set "
                 f"{' and '.join(_SETTINGS[name] for name in lost)}, with HF_TOKEN as a secret."
             )
-        photos = self._parts.get("photos")
-        if photos and photos.private is False:
-            sentences.append(
-                f"The photos that are added here are public, as {photos.repository} on the Hub is."
-            )
-        for status in self._parts.values():
+        for status in (self._parts[name] for name in names if name in self._parts):
+            if status.name == "photos" and status.private is False:
+                sentences.append(
+                    f"The photos that are added are public, as {status.repository} on the Hub is."
+                )
             if status.state in (MirrorState.FAILING, MirrorState.STOPPED):
                 sentences.append(f"New {status.name} are not kept for now: {status.problem}")
         return " ".join(sentences)

@@ -61,8 +61,11 @@ def build_tab(
         settings: limits of uploads.
         tab: this tab; it is filled when it is opened.
     """
-    kept = gr.HTML(note_html(mirror.note()), elem_id="upload-kept")
-    tab.select(lambda: note_html(mirror.note()), None, kept, api_visibility="private", queue=False)
+    kept = gr.HTML(note_html(mirror.note("photos")), elem_id="upload-kept")
+    tab.select(
+        lambda: note_html(mirror.note("photos")), None, kept,
+        api_visibility="private", show_progress="hidden", queue=False,
+    )  # fmt: skip
     _build_adding(collection, settings, tab)
     _build_reviews(collection, tab)
     _build_suspects(collection, learning, tab)

@@ -66,17 +66,18 @@ def test_without_repositories_there_is_no_process_and_a_space_says_what_is_lost(
 
 
 def test_space_that_keeps_its_photos_alone_says_that_versions_are_lost() -> None:
-    note = Mirror(Settings(space="maria/fruit", hub_dataset="m/p", hub_token="hf_x")).note()
+    mirror = Mirror(Settings(space="maria/fruit", hub_dataset="m/p", hub_token="hf_x"))
 
-    assert "the versions that were added" in note
-    assert "FRUIT_HUB_DATASET" not in note
+    assert "the versions that were added" in mirror.note()
+    assert "FRUIT_HUB_DATASET" not in mirror.note()
+    assert mirror.note("photos") == ""
 
 
 def test_photos_on_a_public_repository_are_called_public() -> None:
     mirror = Mirror(Settings(hub_dataset="m/photos", hub_token="hf_x"))
     mirror.take(PartStatus("photos", "m/photos", MirrorState.MIRRORED, private=False))
 
-    assert mirror.note() == "The photos that are added here are public, as m/photos on the Hub is."
+    assert mirror.note() == "The photos that are added are public, as m/photos on the Hub is."
 
 
 def test_what_waits_when_the_app_ends_is_mirrored_and_there_at_the_next_start(
