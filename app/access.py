@@ -26,6 +26,7 @@ HEADER: Final = "x-operator-token"  # beside ``Authorization: Bearer``
 SIGNED_IN_S: Final = 7 * 24 * 3600
 # After so many wrong tokens within a minute, a client has to wait.
 ATTEMPTS_PER_MINUTE: Final = 5
+_PROXIED: Final = {"forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip"}
 _SAFE_METHODS: Final = ("GET", "HEAD", "OPTIONS")
 
 
@@ -179,7 +180,7 @@ def _is_at_this_machine(connection: HTTPConnection) -> bool:
     address, so that a browser takes this server for its own (DNS rebinding).
     """
     headers = connection.headers
-    if "x-forwarded-for" in headers or "forwarded" in headers:
+    if _PROXIED & set(headers):
         return False
     try:
         named = urlsplit(f"//{headers.get('host', '')}").hostname or ""

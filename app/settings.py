@@ -240,7 +240,7 @@ def _repository(environ: Mapping[str, str], name: str) -> str:
     parts = text.split("/")
     if len(parts) != 2 or not all(re.fullmatch(_PART, part, re.ASCII) for part in parts):
         raise InvalidSettings(
-            f"{name} is {text!r}; it must be owner/name, such as maria/fruit-photos. Mend it or "
+            f"{name} is {text!r}; it must be owner/name, such as orchard/fruit-photos. Mend it or "
             "unset it."
         )
     if not environ.get("HF_TOKEN", "").strip():

@@ -111,11 +111,11 @@ class HubServer:
                     return failure.status
         return None
 
-    def dataset(self, name: str = "maria/photos") -> Repository:
+    def dataset(self, name: str = "orchard/photos") -> Repository:
         """Return a data set repository."""
         return self.repositories["dataset", name]
 
-    def model(self, name: str = "maria/models") -> Repository:
+    def model(self, name: str = "orchard/models") -> Repository:
         """Return a model repository."""
         return self.repositories["model", name]
 

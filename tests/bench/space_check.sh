@@ -15,7 +15,7 @@ unset PYTHONDONTWRITEBYTECODE
 .venv/bin/pip install --quiet --disable-pip-version-check -r requirements.txt
 
 # A Space listens on 0.0.0.0; a check listens on loopback.
-SYSTEM=spaces SPACE_ID=maria/fruit SPACE_HOST=maria-fruit.hf.space SPACE_AUTHOR_NAME=maria \
+SYSTEM=spaces SPACE_ID=orchard/fruit SPACE_HOST=orchard-fruit.hf.space SPACE_AUTHOR_NAME=orchard \
     GRADIO_SERVER_NAME=127.0.0.1 GRADIO_SERVER_PORT=0 .venv/bin/python space.py >out 2>err &
 pid=$!
 for _ in $(seq 600); do
@@ -25,7 +25,7 @@ for _ in $(seq 600); do
 done
 url=$(sed -n 's/^Running on \([^ ]*\).*/\1/p' out)
 
-outside=(-H "X-Forwarded-Host: maria-fruit.hf.space" -H "X-Forwarded-Proto: https")
+outside=(-H "X-Forwarded-Host: orchard-fruit.hf.space" -H "X-Forwarded-Proto: https")
 echo "health   $(curl -fsS "$url/api/health")"
 curl -fsS "${outside[@]}" -o page "$url/"
 echo "page     $(wc -c <page) bytes"

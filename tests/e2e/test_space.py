@@ -25,11 +25,13 @@ from tests.e2e.conftest import running_server
 from tests.hub_server import TOKEN, running_hub
 
 # What https://huggingface.co/docs/hub/spaces-overview lists; SYSTEM is how Gradio tells a Space.
+OPERATOR = "the operator's own token"
+AS_OPERATOR = {"X-Operator-Token": OPERATOR}
 SPACE = {
     "SYSTEM": "spaces",
-    "SPACE_ID": "maria/fruit",
-    "SPACE_HOST": "maria-fruit.hf.space",
-    "SPACE_AUTHOR_NAME": "maria",
+    "SPACE_ID": "orchard/fruit",
+    "SPACE_HOST": "orchard-fruit.hf.space",
+    "SPACE_AUTHOR_NAME": "orchard",
     "SPACE_REPO_NAME": "fruit",
     "SPACE_TITLE": "Fruit classifier",
 }
@@ -98,6 +100,7 @@ def upload(url: str, label: str, drawn: str) -> dict[str, int]:
         f"{url}/api/upload_retrain_data",
         data={"class_name": label},
         files={"file": (f"{label}.png", encode(drawn))},
+        headers=AS_OPERATOR,
         timeout=30,
     )
     return dict(answer.json()["counts"])
@@ -114,16 +117,16 @@ def test_space_answers_through_its_proxy_and_its_next_disk_holds_what_the_lost_o
             "HF_ENDPOINT": hub.url,
             "HF_TOKEN": TOKEN,
             "HF_HUB_DISABLE_XET": "1",
-            "FRUIT_HUB_DATASET": "maria/photos",
-            "FRUIT_HUB_MODELS": "maria/models",
+            "FRUIT_HUB_DATASET": "orchard/photos",
+            "FRUIT_HUB_MODELS": "orchard/models",
             "FRUIT_HUB_WAIT_S": "0",
+            "FRUIT_ADMIN_TOKEN": OPERATOR,
         }
         launcher = (sys.executable, "space.py")
         log = tmp_path / "log"
-        # Behind a folder of another site, which is more than the Hub's own proxy asks for; without
-        # one see tests/integration/test_factory.py.
+        # Behind a folder of another site, which is more than the Hub's own proxy asks for.
         inside = space | {"GRADIO_ROOT_PATH": "/fruit"}
-        first = running_server(tmp_path / "first", log, inside, launcher)
+        first = running_server(tmp_path / "first", log, launcher, **inside)
         with first as server, reverse_proxy(server.url, "/fruit") as url:
             page = httpx.get(f"{url}/")
             config = httpx.get(f"{url}/config").json()
@@ -136,7 +139,9 @@ def test_space_answers_through_its_proxy_and_its_next_disk_holds_what_the_lost_o
             assert rest["label"] == "mango"
             assert named["label"] == "banana"
             assert upload(url, "kiwi", "banana") == {"added": 1}
-            activated = httpx.post(f"{url}/api/models/v0001/activate", json={"reason": "older"})
+            activated = httpx.post(
+                f"{url}/api/models/v0001/activate", json={"reason": "older"}, headers=AS_OPERATOR
+            )
             assert activated.status_code == 200, activated.text
             wait_until(lambda: b"older" in hub.model().files.get("active.json", b""))
 
@@ -150,9 +155,9 @@ def test_space_answers_through_its_proxy_and_its_next_disk_holds_what_the_lost_o
             os.kill(server.pid, signal.SIGKILL)  # no time to say goodbye
 
         # Nothing but the repositories is left.
-        second = running_server(tmp_path / "second", log, space, launcher, waits_for_page=False)
+        second = running_server(tmp_path / "second", log, launcher, page=False, **space)
         with second as server:
-            rows = httpx.get(f"{server.url}/api/classes").json()
+            rows = httpx.get(f"{server.url}/api/classes", headers=AS_OPERATOR).json()
             status = httpx.get(f"{server.url}/api/status").json()
             os.kill(server.pid, signal.SIGKILL)
 

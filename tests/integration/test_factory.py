@@ -29,8 +29,6 @@ with TestClient(application, **local) as client:
         "health": [client.get("/api/health").status_code, client.get("/api/health").json()],
         "predict": client.post("/api/predict", content=b"x").json(),
     }
-    outside = {"x-forwarded-host": "maria-fruit.hf.space", "x-forwarded-proto": "https"}
-    answers["root"] = client.get("/config", headers=outside).json()["root"]
     mounted = application.routes[-1].app._operators._app.routes[-1].app
     page = mounted.get_blocks()
     session = mounted.state_holder["new"]
@@ -85,10 +83,6 @@ def test_page_keeps_its_limits(facts: dict[str, Any]) -> None:
     assert (facts["session_configs"], facts["session_components"] > 100) == (0, True)
     assert (facts["allowed_paths"], facts["monitoring"], facts["analytics"]) == ([], False, False)
     assert facts["limits"] == [None]
-
-
-def test_page_behind_the_proxy_of_a_space_names_its_address_outside(facts: dict[str, Any]) -> None:
-    assert facts["root"] == "https://maria-fruit.hf.space"
 
 
 def test_hub_client_is_not_imported_for_a_mirror_that_is_off(facts: dict[str, Any]) -> None:

@@ -27,7 +27,7 @@ def settings(hub: HubServer, folder: Path, **others: Any) -> Settings:
     return Settings(
         state_dir=folder,
         hub_token=TOKEN,
-        hub_dataset="maria/photos",
+        hub_dataset="orchard/photos",
         hub_endpoint=hub.url,
         **others,
     )
@@ -56,7 +56,7 @@ def children() -> list[psutil.Process]:
 
 
 def test_without_repositories_there_is_no_process_and_a_space_says_what_is_lost() -> None:
-    here, space = Mirror(Settings()), Mirror(Settings(space="maria/fruit"))
+    here, space = Mirror(Settings()), Mirror(Settings(space="orchard/fruit"))
     here.begin()
     here.close()
 
@@ -66,7 +66,7 @@ def test_without_repositories_there_is_no_process_and_a_space_says_what_is_lost(
 
 
 def test_space_that_keeps_its_photos_alone_says_that_versions_are_lost() -> None:
-    mirror = Mirror(Settings(space="maria/fruit", hub_dataset="m/p", hub_token="hf_x"))
+    mirror = Mirror(Settings(space="orchard/fruit", hub_dataset="m/p", hub_token="hf_x"))
 
     assert "the versions that were added" in mirror.note()
     assert "FRUIT_HUB_DATASET" not in mirror.note()

@@ -43,11 +43,11 @@ class Disk:
         self.told: list[PartStatus] = []
         where = (token, hub.url)
         self.photos = RepositoryMirror(
-            Photos(folder), HubRepository("maria/photos", "dataset", *where),
+            Photos(folder), HubRepository("orchard/photos", "dataset", *where),
             folder / "mirror", self.told.append, back_off_s=0.05, patience_s=0.0,
         )  # fmt: skip
         self.versions = RepositoryMirror(
-            Versions(folder), HubRepository("maria/models", "model", *where),
+            Versions(folder), HubRepository("orchard/models", "model", *where),
             folder / "mirror", self.told.append, back_off_s=0.05, patience_s=0.0,
         )  # fmt: skip
         self._store: DatasetStore | None = None

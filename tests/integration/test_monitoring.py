@@ -340,7 +340,7 @@ def test_space_without_a_mirror_says_on_status_what_is_lost(
 ) -> None:
     service = PredictionService(registry)
     service.load()
-    mirror = Mirror(Settings(space="maria/fruit"))
+    mirror = Mirror(Settings(space="orchard/fruit"))
     monitoring = MonitoringService(service, registry, tmp_path, mirror=mirror)
     page = now_html(monitoring.status())
     monitoring.close()

@@ -51,6 +51,8 @@ def test_without_a_token_the_person_at_the_machine_is_the_operator(host: str) ->
         request(client="192.0.2.7"),
         request(x_forwarded_for="192.0.2.7"),  # a proxy on this machine speaks for others
         request(forwarded="for=192.0.2.7"),
+        request(x_forwarded_host="fruit.example"),
+        request(x_real_ip="192.0.2.7"),
         request(sec_fetch_site="cross-site"),
         request(sec_fetch_site="same-site"),  # another port of this machine
         request(sec_fetch_site="cross-site", sec_fetch_mode="navigate"),  # a form that posts here

@@ -61,15 +61,15 @@ def test_repositories_on_the_hub_are_named_beside_a_token_that_is_not_shown() ->
     settings = Settings.from_environment(
         {
             "HF_TOKEN": "hf_secret",
-            "FRUIT_HUB_DATASET": "maria/fruit-photos",
+            "FRUIT_HUB_DATASET": "orchard/fruit-photos",
             "FRUIT_HUB_MODELS": "school_3/fruit.models",
             "FRUIT_HUB_WAIT_S": "5",
-            "SPACE_ID": "maria/fruit",
+            "SPACE_ID": "orchard/fruit",
         }
     )
 
     assert (settings.hub_dataset, settings.hub_models) == (
-        "maria/fruit-photos",
+        "orchard/fruit-photos",
         "school_3/fruit.models",
     )
     assert (settings.hub_token, settings.hub_wait_s, settings.on_space) == ("hf_secret", 5.0, True)
@@ -77,7 +77,7 @@ def test_repositories_on_the_hub_are_named_beside_a_token_that_is_not_shown() ->
 
 
 @pytest.mark.parametrize(
-    "name", ["photos", "maria/", "a/b/c", "https://huggingface.co/a/b", "m/a--b", "m/.b", "m/é"]
+    "name", ["photos", "orchard/", "a/b/c", "https://huggingface.co/a/b", "m/a--b", "m/.b", "m/é"]
 )
 def test_name_that_no_repository_can_have_is_refused(name: str) -> None:
     with pytest.raises(InvalidSettings, match=r"FRUIT_HUB_MODELS is .* it must be owner/name"):
@@ -86,7 +86,7 @@ def test_name_that_no_repository_can_have_is_refused(name: str) -> None:
 
 def test_repository_without_a_token_is_refused() -> None:
     with pytest.raises(InvalidSettings, match=r"FRUIT_HUB_DATASET .* but HF_TOKEN is not set"):
-        Settings.from_environment({"FRUIT_HUB_DATASET": "maria/photos"})
+        Settings.from_environment({"FRUIT_HUB_DATASET": "orchard/photos"})
 
 
 def test_token_alone_mirrors_nothing() -> None:
