@@ -1,6 +1,6 @@
 # Two images of one program:
 #   docker build -t fruit-classifier .                         serves: page, REST, command line
-#   docker build --target train -t fruit-classifier:train .    can retrain too (TensorFlow, 1.3 GB more)
+#   docker build --target train -t fruit-classifier:train .    can retrain too (TensorFlow, 1.8 GB more)
 FROM python:3.11-slim AS build
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
 RUN python -m venv /opt/venv

@@ -30,10 +30,24 @@ def theme() -> gr.themes.Base:
         font=fonts,
         font_mono=["ui-monospace", "Menlo", "Consolas", "monospace"],
     )
-    # Soft's own grey is below the contrast of 4.5 to 1 that WCAG 2.2 asks for (1.4.3).
+    # Soft's own grey and green are below the contrast of 4.5 to 1 that WCAG 2.2 asks for (1.4.3).
     return soft.set(
         body_text_color_subdued="*neutral_600",
         body_text_color_subdued_dark="*neutral_300",
+        block_label_text_color="*primary_800",
+        block_title_text_color="*primary_800",
+        block_label_background_fill_dark="*primary_700",
+        block_title_background_fill_dark="*primary_700",
+        link_text_color="*primary_700",
+        link_text_color_hover="*primary_800",
+        link_text_color_visited="*primary_700",
+        link_text_color_active="*primary_800",
+        button_primary_background_fill="*primary_700",
+        button_primary_background_fill_dark="*primary_700",
+        button_primary_background_fill_hover="*primary_800",
+        button_primary_background_fill_hover_dark="*primary_800",
+        checkbox_label_background_fill_selected="*primary_700",
+        checkbox_label_background_fill_selected_dark="*primary_700",
     )
 
 

@@ -21,12 +21,25 @@ T = TypeVar("T")
 # gr.File has no paste, so a paste anywhere on the page goes into its file input. `accept` opens the
 # camera roll on a phone; it is set here and not by `file_types`, because Gradio would then drop a
 # whole selection for one file of another kind, where we can name that file and answer the rest.
+# Gradio leaves the pictures of gr.Examples without a name that a screen reader could say.
 PAGE_JS = """
 () => {
   const input = () => document.querySelector("#photos input[type=file]");
   new MutationObserver(() => {
     const found = input();
     if (found && !found.accept) found.accept = "image/*,.heic,.heif,.zip";
+    document.querySelectorAll("#examples button:not([aria-label])").forEach((button) => {
+      const file = button.querySelector("img")?.src.split("/").pop() ?? "";
+      if (file) button.setAttribute("aria-label", `Try a drawing: ${file.split(".")[0]}`);
+    });
+    // A label is not allowed on what has no role.
+    document.querySelectorAll("div.empty[aria-label]:not([role])").forEach((place) => {
+      place.setAttribute("role", "note");
+    });
+    // These may scroll, so the keyboard must reach them.
+    document.querySelectorAll(".fc-rows, .fc-files, .fc-scroll, #card-text").forEach((box) => {
+      box.tabIndex = 0;
+    });
   }).observe(document.body, { childList: true, subtree: true });
   document.addEventListener("paste", (event) => {
     const files = [...(event.clipboardData?.files ?? [])];

@@ -50,3 +50,16 @@ def test_the_space_runs_the_pinned_gradio_and_a_launcher_that_exists() -> None:
     assert fields["sdk_version"] == gradio.version
     assert (ROOT / fields["app_file"]).is_file()
     assert PROJECT["requires-python"] == f">={fields['python_version'].strip(chr(34))}"
+
+
+def test_a_container_is_built_from_all_that_the_project_needs_and_nothing_else() -> None:
+    lines = (ROOT / ".dockerignore").read_text().splitlines()
+    sent = {line.removeprefix("!") for line in lines if line.startswith("!")}
+    packages = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"][
+        "packages"
+    ]
+
+    assert "*" in lines
+    assert sent == {package.split(".")[0] for package in packages} | {
+        "pyproject.toml", "requirements.txt", PROJECT["readme"], *PROJECT["license-files"],
+    }  # fmt: skip
