@@ -3,7 +3,7 @@
 A path is an image, a zip or a folder. Nothing is unpacked to disk.
 """
 
-import tempfile
+import io
 from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import Final
@@ -11,7 +11,14 @@ from typing import Final
 from app.errors import BadRequest, PayloadTooLarge, TooManyFiles, describe_error
 from app.results import ImageFile, Refusal
 from app.settings import Settings
-from data.archives import ArchiveLimits, UnreadableMember, open_archive
+from data.archives import (
+    Archive,
+    ArchiveLimits,
+    UnreadableMember,
+    open_archive,
+    open_zip,
+    safe_parts,
+)
 from data.errors import InvalidArchive, InvalidImage
 
 _ZIP_START: Final = b"PK\x03\x04"
@@ -31,16 +38,7 @@ def read_images(
         TooManyFiles: together they hold more images than one request may.
         PayloadTooLarge: together they hold more bytes than one zip may.
     """
-    found: list[ImageFile | Refusal] = []
-    total_bytes = 0
-    for item in iterate_images(paths, settings, request_id):
-        found.append(item)
-        if len(found) > settings.max_files:
-            raise TooManyFiles(None, settings.max_files)
-        total_bytes += len(item.content) if isinstance(item, ImageFile) else 0
-        if total_bytes > settings.max_zip_bytes:
-            raise PayloadTooLarge("The selection", settings.max_zip_bytes)
-    return found
+    return _within_limits(iterate_images(paths, settings, request_id), settings)
 
 
 def unpack(
@@ -56,18 +54,20 @@ def unpack(
     Raises:
         TooManyFiles, PayloadTooLarge: as ``read_images``.
     """
-    with tempfile.TemporaryDirectory() as folder:
-        found: list[ImageFile | Refusal] = []
-        for number, file in enumerate(files):
+
+    def members() -> Iterator[ImageFile | tuple[str, Exception]]:
+        for file in files:
             if not file.content.startswith(_ZIP_START):
-                found.append(file)
+                yield file
                 continue
-            path = Path(folder) / f"{number}.zip"
-            path.write_bytes(file.content)
-            found += read_images([path], settings, request_id)
-        if len(found) > settings.max_files:
-            raise TooManyFiles(len(found), settings.max_files)
-        return found
+            name = file.name or "the zip"
+            try:
+                with open_zip(io.BytesIO(file.content), name, _limits(settings)) as archive:
+                    yield from _members(archive, name, settings)
+            except InvalidArchive as error:
+                yield name, error
+
+    return _within_limits(_or_refusals(members(), request_id), settings)
 
 
 def iterate_images(
@@ -83,12 +83,7 @@ def iterate_images(
         request_id: goes into the refusals.
     """
     for path in paths:
-        for item in _read(path, settings):
-            if isinstance(item, ImageFile):
-                yield item
-            else:
-                name, error = item
-                yield Refusal(name, describe_error(error, request_id)[1])
+        yield from _or_refusals(_read(path, settings), request_id)
 
 
 def read_image(path: Path, settings: Settings) -> ImageFile:
@@ -106,42 +101,75 @@ def read_image(path: Path, settings: Settings) -> ImageFile:
 
 
 def _read(path: Path, settings: Settings) -> Iterator[ImageFile | tuple[str, Exception]]:
-    if path.is_dir() or path.suffix.lower() == ".zip":
-        try:
-            yield from _read_archive(path, settings)
-        except InvalidArchive as error:
-            yield path.name, error
-        return
     try:
-        yield read_image(path, settings)
-    except (OSError, PayloadTooLarge) as error:
-        reason = f"{path} cannot be read: {error.strerror}." if isinstance(error, OSError) else ""
-        yield path.name, BadRequest(reason) if reason else error
+        if path.is_dir() or path.suffix.lower() == ".zip":
+            with open_archive(path, _limits(settings)) as archive:
+                yield from _members(archive, path.name, settings)
+        else:
+            yield read_image(path, settings)
+    except (InvalidArchive, PayloadTooLarge) as error:
+        yield path.name, error
+    except OSError as error:  # its own words would tell where the server keeps the file
+        yield path.name, BadRequest(f"{path.name} cannot be read: {error.strerror}.")
 
 
-def _read_archive(path: Path, settings: Settings) -> Iterator[ImageFile | tuple[str, Exception]]:
+def _limits(settings: Settings) -> ArchiveLimits:
     # Twice as many entries as images: macOS adds a hidden entry for each file.
-    limits = ArchiveLimits(
+    return ArchiveLimits(
         max_entries=2 * settings.max_files,
         max_total_bytes=settings.max_zip_bytes,
         max_member_bytes=settings.max_file_bytes,
     )
-    with open_archive(path, limits) as archive:
-        names = [name for name in archive.names() if not _is_hidden(name)]
-        if len(names) > settings.max_files:
-            raise InvalidArchive(
-                f"{path.name} holds {len(names):,} files; the limit is {settings.max_files:,}. "
-                "Split it into smaller parts."
-            )
-        if not names:
-            raise InvalidArchive(f"{path.name} holds no files. Put some photos in it.")
-        for name in names:
-            try:
-                yield ImageFile(name, archive.read(name))
-            except UnreadableMember as error:
-                yield name, InvalidImage(f"{name} was skipped: {error}.")
+
+
+def _members(
+    archive: Archive, archive_name: str, settings: Settings
+) -> Iterator[ImageFile | tuple[str, Exception]]:
+    names = [name for name in archive.names() if not _is_hidden(name)]
+    if len(names) > settings.max_files:
+        raise InvalidArchive(
+            f"{archive_name} holds {len(names):,} files; the limit is {settings.max_files:,}. "
+            "Split it into smaller parts."
+        )
+    if not names:
+        raise InvalidArchive(f"{archive_name} holds no files. Put some photos in it.")
+    for name in names:
+        try:
+            if safe_parts(name) is None:
+                raise UnreadableMember("its name points outside the archive")
+            yield ImageFile(name, archive.read(name))
+        except UnreadableMember as error:
+            yield name, InvalidImage(f"{name} was skipped: {error}.")
+
+
+def _or_refusals(
+    items: Iterable[ImageFile | tuple[str, Exception]], request_id: str
+) -> Iterator[ImageFile | Refusal]:
+    for item in items:
+        if isinstance(item, ImageFile):
+            yield item
+        else:
+            name, error = item
+            yield Refusal(name, describe_error(error, request_id)[1])
+
+
+def _within_limits(
+    items: Iterable[ImageFile | Refusal], settings: Settings
+) -> list[ImageFile | Refusal]:
+    """Return the items; they are counted while they come, so that no more than these are held."""
+    found: list[ImageFile | Refusal] = []
+    total_bytes = 0
+    for item in items:
+        found.append(item)
+        if len(found) > settings.max_files:
+            raise TooManyFiles(None, settings.max_files)
+        total_bytes += len(item.content) if isinstance(item, ImageFile) else 0
+        if total_bytes > settings.max_zip_bytes:
+            raise PayloadTooLarge("The selection", settings.max_zip_bytes)
+    return found
 
 
 def _is_hidden(name: str) -> bool:
     """Return whether an operating system put the file there: ``__MACOSX/``, ``.DS_Store``."""
-    return any(part.startswith((".", "__MACOSX")) for part in PurePosixPath(name).parts)
+    parts = PurePosixPath(name).parts
+    return any(part.startswith((".", "__MACOSX")) and part != ".." for part in parts)

@@ -4,7 +4,11 @@ Members are handed on as bytes and stored under their digest, so no name from an
 path. The bounds stop a small archive from inflating without end.
 """
 
+import io
+import lzma
 import os
+import struct
+import sys
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -32,6 +36,24 @@ class ArchiveLimits:
 
 
 DEFAULT_ARCHIVE_LIMITS: Final = ArchiveLimits()
+# What a zip that lies about itself makes the standard library raise, besides what it documents.
+_ZIP_ERRORS: Final = (
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    struct.error,
+    OSError,
+    EOFError,
+    ValueError,  # also a name that is not in the alphabet that it claims
+    LookupError,
+    ArithmeticError,
+    RuntimeError,  # also a version or a packing that there is none of
+    MemoryError,
+)
+# The directory of a zip is held in memory as a whole, some kilobyte for each entry, so its size
+# is bounded before: 46 bytes and a name each.
+_DIRECTORY_BYTES_PER_ENTRY: Final = 1000
+_DIRECTORY_BYTES: Final = 100_000
 
 
 class UnreadableMember(Exception):
@@ -64,15 +86,41 @@ def open_archive(path: Path, limits: ArchiveLimits = DEFAULT_ARCHIVE_LIMITS) -> 
         return
     if not path.exists():
         raise InvalidArchive(f"There is no file or folder {str(path)!r}.")
-    try:
-        archive = zipfile.ZipFile(path)
-    except (zipfile.BadZipFile, OSError, ValueError) as error:
-        raise InvalidArchive(
-            f"{path.name} is not a complete zip file ({error}). Give a zip or a folder that holds "
-            "one folder of pictures per class."
-        ) from error
-    with archive:
-        yield _Zip(archive, path.name, limits)
+    with path.open("rb", buffering=0) as file, open_zip(file, path.name, limits) as archive:
+        yield archive
+
+
+@contextmanager
+def open_zip(
+    file: io.RawIOBase | io.BytesIO, name: str, limits: ArchiveLimits = DEFAULT_ARCHIVE_LIMITS
+) -> Iterator[Archive]:
+    """Open the bytes of a zip for reading.
+
+    Args:
+        file: the bytes; closed at the end.
+        name: what errors call it.
+        limits: bounds on entries and inflated bytes.
+
+    Raises:
+        InvalidArchive: it is no zip, or it breaks a bound as a whole.
+    """
+    most_bytes = _DIRECTORY_BYTES + _DIRECTORY_BYTES_PER_ENTRY * limits.max_entries
+    with _PiecewiseReader(file, most_bytes) as reader:
+        try:
+            archive = zipfile.ZipFile(reader)
+        except _TooMuchAtOnce as error:
+            raise InvalidArchive(
+                f"{name} lists more files than can be taken; the limit is {limits.max_entries:,}. "
+                "Split it into smaller parts."
+            ) from error
+        except _ZIP_ERRORS as error:
+            raise InvalidArchive(
+                f"{name} is not a complete zip file ({error}). Give a zip or a folder that holds "
+                "one folder of pictures per class."
+            ) from error
+        reader.most_bytes = sys.maxsize
+        with archive:
+            yield _Zip(archive, name, limits)
 
 
 def safe_parts(name: str) -> tuple[str, ...] | None:
@@ -83,6 +131,26 @@ def safe_parts(name: str) -> tuple[str, ...] | None:
     if path.parts and len(path.parts[0]) == 2 and path.parts[0][1] == ":":
         return None
     return path.parts
+
+
+class _TooMuchAtOnce(Exception):
+    """More bytes were asked for in one piece than may be."""
+
+
+class _PiecewiseReader(io.BufferedReader):
+    """Reads a file, and refuses to hand out more than some bytes in one piece.
+
+    The standard library reads the directory of a zip in one piece, of whatever size it says.
+    """
+
+    def __init__(self, file: io.RawIOBase | io.BytesIO, most_bytes: int) -> None:
+        super().__init__(file)
+        self.most_bytes = most_bytes
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        if size is not None and size > self.most_bytes:
+            raise _TooMuchAtOnce
+        return super().read(size)
 
 
 class _Zip:
@@ -107,7 +175,7 @@ class _Zip:
             # The size in the header is a claim, so the reading itself is bounded too.
             with self._archive.open(info) as member:
                 content = member.read(self._limits.max_member_bytes + 1)
-        except (zipfile.BadZipFile, zlib.error, OSError, EOFError, NotImplementedError) as error:
+        except _ZIP_ERRORS as error:
             raise UnreadableMember(f"it is damaged in the archive ({error})") from error
         _check_member(len(content), self._limits)
         self._remaining_bytes -= len(content)

@@ -7,8 +7,9 @@ import hashlib
 import io
 import struct
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 import pillow_heif
@@ -26,6 +27,7 @@ ACCEPTED: Final = "JPEG, PNG, WebP, GIF (first frame), BMP, TIFF or HEIC"
 SUFFIXES: Final = frozenset(
     {".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".heic", ".heif"}
 )
+_BAND_ROWS: Final = 256
 # Pillow's own reader of a damaged file may raise any of these (its documentation names OSError,
 # SyntaxError and ValueError; struct and EOF errors come out of the format plugins).
 _DECODER_ERRORS: Final = (
@@ -226,12 +228,27 @@ def _to_rgb(image: Image.Image) -> Image.Image:
 
 def _deep_grey_to_rgb(image: Image.Image) -> Image.Image:
     """Return 16-bit, 32-bit or float grey as RGB; ``convert`` would clip instead of scale."""
-    values = np.nan_to_num(np.asarray(image, dtype=np.float64))
-    if image.mode == "F" and values.max(initial=0.0) <= 1.0:
-        values = values * 255.0
-    elif image.mode != "F" and (image.mode != "I" or values.max(initial=0.0) > 255.0):
-        values = values / 257.0  # 65535 -> 255
-    return Image.fromarray(np.clip(np.rint(values), 0, 255).astype(np.uint8)).convert("RGB")
+    deep = np.asarray(image)  # (H, W)
+    to_grey = _float_scale(deep) if image.mode == "F" else _integer_scale(deep, image.mode)
+    grey = np.empty(deep.shape, dtype=np.uint8)
+    # Some rows at a time: as a whole, what lies between would take gigabytes at the limit.
+    for top in range(0, len(deep), _BAND_ROWS):
+        rows = slice(top, top + _BAND_ROWS)
+        grey[rows] = to_grey(deep[rows])
+    return Image.fromarray(grey).convert("RGB")
+
+
+def _float_scale(deep: NDArray[Any]) -> Callable[[NDArray[Any]], NDArray[Any]]:
+    scale = 1.0 if (deep > 1.0).any() else 255.0
+    # What is no number is black.
+    return lambda rows: np.rint(np.fmin(np.fmax(rows.astype(np.float64) * scale, 0), 255))
+
+
+def _integer_scale(deep: NDArray[Any], mode: str) -> Callable[[NDArray[Any]], NDArray[Any]]:
+    is_deep = mode != "I" or deep.max(initial=0) > 255
+    levels = np.rint(np.arange(65_536) / (257 if is_deep else 1))  # 65535 -> 255
+    table = np.clip(levels, 0, 255).astype(np.uint8)
+    return lambda rows: table[np.clip(rows, 0, 65_535)]
 
 
 def _describe(content: bytes) -> str:

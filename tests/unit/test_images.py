@@ -1,6 +1,7 @@
 """Every accepted format comes out as upright RGB; everything else is refused in words."""
 
 import io
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -179,3 +180,34 @@ def test_difference_hash_moves_little_when_a_picture_is_compressed() -> None:
 @pytest.mark.parametrize(("image_format", "suffix"), [("JPEG", ".jpg"), ("TIFF", ".tif")])
 def test_file_suffix_names_the_format(image_format: str, suffix: str) -> None:
     assert file_suffix(encoded(halves(), image_format)) == suffix
+
+
+def test_deep_grey_at_the_limit_takes_no_gigabytes() -> None:
+    deep = np.full((2000, 2000), 32896, dtype=np.uint16)
+    content = encoded(Image.fromarray(deep), "PNG")
+    decode_image(encoded(Image.fromarray(deep[:16, :16]), "PNG"))  # what is imported on first use
+
+    tracemalloc.start()
+    pixels = decode_image(content)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+
+    assert pixels[0, 0].tolist() == [128, 128, 128]
+    assert peak < 12 * deep.size  # bytes; as floats at once it was 40 a pixel
+
+
+@pytest.mark.parametrize(
+    ("values", "shown"),
+    [
+        (np.array([0.0, 0.5, 1.0, np.nan], np.float32), [0, 128, 255, 0]),
+        (np.array([-np.inf, 200.0, np.inf, 3e38], np.float32), [0, 200, 255, 255]),
+        (np.array([-5, 0, 200, 255], np.int32), [0, 0, 200, 255]),
+        (np.array([-5, 257, 65535, 2**31 - 1], np.int32), [0, 1, 255, 255]),
+    ],
+)
+def test_deep_grey_of_any_number_becomes_eight_bits(values: np.ndarray, shown: list[int]) -> None:
+    rows = np.repeat(values, 8)[None].repeat(8, axis=0)
+
+    pixels = decode_image(encoded(Image.fromarray(rows), "TIFF"))
+
+    assert pixels[0, ::8, 0].tolist() == shown

@@ -1,5 +1,6 @@
 """Paths to named images: files, zips, folders, and what is refused."""
 
+import io
 import zipfile
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import pytest
 from app.errors import TooManyFiles
 from app.results import ImageFile, Refusal
 from app.settings import Settings
-from app.uploads import read_images
+from app.uploads import read_images, unpack
 
 SETTINGS = Settings(max_file_bytes=100, max_files=3)
 
@@ -88,3 +89,46 @@ def test_more_files_than_allowed_together_is_too_many(tmp_path: Path) -> None:
 
     with pytest.raises(TooManyFiles, match="the limit is 3"):
         read_images(paths, SETTINGS, "id")
+
+
+def test_several_zips_share_the_limits_of_one_request() -> None:
+    zips = [ImageFile(f"{n}.zip", zip_of({f"{n}-{m}.jpg": b"1" for m in range(3)})) for n in (1, 2)]
+
+    with pytest.raises(TooManyFiles):
+        unpack(zips, SETTINGS, "id")
+    assert len(unpack(zips[:1], SETTINGS, "id")) == 3
+
+
+def test_a_broken_zip_is_named_as_it_was_sent() -> None:
+    (found,) = unpack([ImageFile("my holiday.zip", b"PK\x03\x04 and no more")], SETTINGS, "id")
+
+    assert isinstance(found, Refusal)
+    assert found.name == "my holiday.zip"
+    assert found.error["message"].startswith("my holiday.zip is not a complete zip file")
+
+
+def test_members_whose_names_lead_outside_are_refused(tmp_path: Path) -> None:
+    members = {"../up.jpg": b"1", "/root.jpg": b"1", "in.jpg": b"1"}
+
+    found = read_images([write_zip(tmp_path / "a.zip", members)], SETTINGS, "id")
+
+    assert {item.name: type(item) for item in found} == {
+        "../up.jpg": Refusal,
+        "/root.jpg": Refusal,
+        "in.jpg": ImageFile,
+    }
+
+
+def test_a_file_that_cannot_be_read_is_told_without_its_folder(tmp_path: Path) -> None:
+    (found,) = read_images([tmp_path / "gone.jpg"], SETTINGS, "id")
+
+    assert isinstance(found, Refusal)
+    assert found.error["message"] == "gone.jpg cannot be read: No such file or directory."
+
+
+def zip_of(members: dict[str, bytes]) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    return buffer.getvalue()
