@@ -7,7 +7,7 @@ import hashlib
 import io
 import struct
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
@@ -27,7 +27,7 @@ ACCEPTED: Final = "JPEG, PNG, WebP, GIF (first frame), BMP, TIFF or HEIC"
 SUFFIXES: Final = frozenset(
     {".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".heic", ".heif"}
 )
-_BAND_ROWS: Final = 256
+_BAND_PIXELS: Final = 1_000_000
 # Pillow's own reader of a damaged file may raise any of these (its documentation names OSError,
 # SyntaxError and ValueError; struct and EOF errors come out of the format plugins).
 _DECODER_ERRORS: Final = (
@@ -92,7 +92,7 @@ def decode_image(
                 if target_side_px is not None:
                     image.draft("RGB", (target_side_px, target_side_px))
                 upright = ImageOps.exif_transpose(image)
-                return np.asarray(_to_rgb(upright), dtype=np.uint8)
+                return _to_array(_to_rgb(upright))
         except InvalidImage:
             raise
         except UnidentifiedImageError as error:
@@ -228,27 +228,49 @@ def _to_rgb(image: Image.Image) -> Image.Image:
 
 def _deep_grey_to_rgb(image: Image.Image) -> Image.Image:
     """Return 16-bit, 32-bit or float grey as RGB; ``convert`` would clip instead of scale."""
-    deep = np.asarray(image)  # (H, W)
-    to_grey = _float_scale(deep) if image.mode == "F" else _integer_scale(deep, image.mode)
-    grey = np.empty(deep.shape, dtype=np.uint8)
-    # Some rows at a time: as a whole, what lies between would take gigabytes at the limit.
-    for top in range(0, len(deep), _BAND_ROWS):
-        rows = slice(top, top + _BAND_ROWS)
-        grey[rows] = to_grey(deep[rows])
+    to_grey = _float_scale(image) if image.mode == "F" else _integer_scale(image)
+    grey = np.empty((image.height, image.width), dtype=np.uint8)
+    for rows, deep in _bands(image):
+        grey[rows] = to_grey(deep)
     return Image.fromarray(grey).convert("RGB")
 
 
-def _float_scale(deep: NDArray[Any]) -> Callable[[NDArray[Any]], NDArray[Any]]:
-    scale = 1.0 if (deep > 1.0).any() else 255.0
+def _float_scale(image: Image.Image) -> Callable[[NDArray[Any]], NDArray[Any]]:
+    scale = 1.0 if any((deep > 1.0).any() for _, deep in _bands(image)) else 255.0
     # What is no number is black.
-    return lambda rows: np.rint(np.fmin(np.fmax(rows.astype(np.float64) * scale, 0), 255))
+    return lambda deep: np.rint(np.fmin(np.fmax(deep.astype(np.float64) * scale, 0), 255))
 
 
-def _integer_scale(deep: NDArray[Any], mode: str) -> Callable[[NDArray[Any]], NDArray[Any]]:
-    is_deep = mode != "I" or deep.max(initial=0) > 255
+def _integer_scale(image: Image.Image) -> Callable[[NDArray[Any]], NDArray[Any]]:
+    is_deep = image.mode != "I" or any((deep > 255).any() for _, deep in _bands(image))
     levels = np.rint(np.arange(65_536) / (257 if is_deep else 1))  # 65535 -> 255
     table = np.clip(levels, 0, 255).astype(np.uint8)
-    return lambda rows: table[np.clip(rows, 0, 65_535)]
+    return lambda deep: table[np.clip(deep, 0, 65_535)]
+
+
+def _to_array(image: Image.Image) -> RGBImage:
+    """Return the pixels of an RGB picture."""
+    if image.width * image.height <= _BAND_PIXELS:
+        return np.asarray(image)
+    pixels = np.empty((image.height, image.width, 3), dtype=np.uint8)
+    for rows, band in _bands(image):
+        pixels[rows] = band
+    return pixels
+
+
+def _bands(image: Image.Image) -> Iterator[tuple[slice, NDArray[Any]]]:
+    """Yield the pixels some rows at a time, each time with the rows that they are.
+
+    Pillow hands its pixels over in pieces of 64 kB. All pieces of a large picture at once leave so
+    many holes in the memory of the process that little of it is ever given back.
+    """
+    count = max(1, _BAND_PIXELS // image.width)
+    if count >= image.height:
+        yield slice(None), np.asarray(image)
+        return
+    for top in range(0, image.height, count):
+        bottom = min(top + count, image.height)
+        yield slice(top, bottom), np.asarray(image.crop((0, top, image.width, bottom)))
 
 
 def _describe(content: bytes) -> str:
