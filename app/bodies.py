@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Final, TypeVar
 
 from pydantic import BaseModel, ValidationError
+from python_multipart.multipart import parse_options_header
 from starlette.datastructures import FormData, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
@@ -17,6 +18,8 @@ from app.settings import Settings
 M = TypeVar("M", bound=BaseModel)
 
 FIELD: Final = "file"
+# Others may turn bytes into text that no answer can hold, or fail in ways of their own.
+_CHARSETS: Final = ("utf-8", "utf8", "us-ascii", "iso-8859-1")
 _MAX_JSON_BYTES: Final = 64_000
 
 
@@ -103,7 +106,8 @@ async def read_json(request: Request, model: type[M]) -> M:
         return model.model_validate_json(content.strip() or b"{}")
     except ValidationError as error:
         problems = "; ".join(
-            f"{'.'.join(map(str, p['loc'])) or 'the body'}: {p['msg']}" for p in error.errors()[:3]
+            f"{'.'.join(map(str, p['loc'])) or 'the body':.60}: {p['msg']:.300}"
+            for p in error.errors()[:3]
         )
         raise BadRequest(
             f"The JSON cannot be used ({problems}). Its fields are {', '.join(model.model_fields)}."
@@ -181,6 +185,12 @@ async def _read_form(request: Request, settings: Settings) -> PredictBody:
 @asynccontextmanager
 async def _form(request: Request, settings: Settings) -> AsyncIterator[FormData]:
     """Read a multipart body that has at least one file."""
+    charset = parse_options_header(request.headers["content-type"])[1].get(b"charset", b"utf-8")
+    if charset.decode("latin-1").lower() not in _CHARSETS:
+        raise BadRequest(
+            f"The charset is {charset.decode('latin-1')!r:.40}; accepted: {', '.join(_CHARSETS)}. "
+            "Leave it out for UTF-8."
+        )
     stream = _bounded(request, "The request", settings.max_request_bytes)
     parser = _InMemoryParser(request.headers, stream, max_files=settings.max_files, max_fields=20)
     try:
@@ -211,8 +221,9 @@ async def _read_part(part: UploadFile | str, settings: Settings) -> ImageFile:
 async def _bounded(request: Request, what: str, limit_bytes: int) -> AsyncGenerator[bytes, None]:
     """Yield the body's chunks; raises PayloadTooLarge as soon as it is known to be too large."""
     declared = request.headers.get("content-length", "")
-    if declared.isdecimal() and int(declared) > limit_bytes:
-        raise PayloadTooLarge(what, limit_bytes, int(declared))
+    # Python refuses to read numbers of thousands of digits; so does the server, but not this code.
+    if declared.isdecimal() and int(declared[:20]) > limit_bytes:
+        raise PayloadTooLarge(what, limit_bytes, int(declared[:20]))
     received_bytes = 0
     async for chunk in request.stream():
         received_bytes += len(chunk)

@@ -8,10 +8,11 @@ from typing import Any, TypeAlias
 import orjson
 from fastapi import Request, Response
 from fastapi.routing import APIRoute
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app import logs
-from app.errors import http_error
+from app.errors import BadRequest, http_error
 from app.metrics import Metrics
 from app.results import new_request_id
 
@@ -41,6 +42,8 @@ def handled(path: str, handle: Handler, metrics: Metrics, require: Guard | None 
                 require(request)
             response = await handle(request)
         except Exception as error:
+            if isinstance(error, ClientDisconnect):  # nobody hears it, but it is no error of ours
+                error = BadRequest("The connection ended before the request did. Send it again.")
             response = error_response(error, request_id)
         response.headers["X-Request-ID"] = request_id
         metrics.responded(request.method, path, response.status_code)
@@ -65,6 +68,13 @@ def route_class(metrics: Metrics, require: Guard | None = None) -> type[APIRoute
             return handled(self.path, super().get_route_handler(), metrics, require)
 
     return Route
+
+
+async def answer_unmatched(request: Request, error: Exception) -> Response:
+    """Answer a request that no route takes, such as one whose path holds a line break."""
+    words = f"There is nothing at {request.scope['path'][:200]!r}. See /docs."
+    described = {"message": words, "type": "UnknownRoute", "request_id": new_request_id()}
+    return to_json({"error": described}, 404)
 
 
 class DirectRoute:

@@ -2,8 +2,9 @@
 
 import logging
 import sys
+import unicodedata
 from contextvars import ContextVar
-from typing import Final
+from typing import Any, Final
 
 from pythonjsonlogger.json import JsonFormatter
 
@@ -13,6 +14,30 @@ _NO_REQUEST: Final = "-"
 _FIELDS: Final = "%(asctime)s %(levelname)s %(name)s %(request_id)s %(message)s"
 
 request_id: ContextVar[str] = ContextVar("request_id", default=_NO_REQUEST)
+
+
+class _OneLine(logging.Formatter):
+    """Writes a record so that nothing in it can pass for another one.
+
+    What a stranger sent may stand in a message: line breaks would begin lines of their own, and
+    other control characters would rule the terminal that shows them. A traceback is indented.
+    """
+
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        return _visible(super().formatMessage(record))
+
+    def formatException(self, ei: Any) -> str:
+        lines = super().formatException(ei).split("\n")
+        return "\n".join(f"  {_visible(line)}" for line in lines)
+
+
+def _visible(text: str) -> str:
+    return "".join(
+        character
+        if character.isprintable() or unicodedata.category(character) == "Zs"
+        else character.encode("unicode_escape").decode()
+        for character in text
+    )
 
 
 class _WithRequest(logging.Filter):
@@ -40,7 +65,7 @@ def configure_logs(form: str = "text", level: str = "info") -> None:
             datefmt="%Y-%m-%dT%H:%M:%S%z",
         )
         if form == "json"
-        else logging.Formatter(_FIELDS)
+        else _OneLine(_FIELDS)
     )
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     # Every request of a client of ours is no news of this program's.

@@ -134,7 +134,7 @@ def build_router(
     @router.api_route("/{path:path}", methods=_ALL_METHODS, include_in_schema=False)
     async def anything_else(request: Request) -> Response:
         # Gradio is mounted at "/" and would answer these with its own page.
-        path = path_of(request.scope)
+        path = path_of(request.scope)[:200]
         for template, methods in ROUTES.items():
             if compile_path(template)[0].match(path):
                 raise MethodNotAllowed(request.method, path, methods)
@@ -340,5 +340,5 @@ def _job_id(request: Request) -> int:
 
 def _number(given: str, what: str, route: str) -> int:
     if not given.isascii() or not given.isdecimal() or len(given) > 12:
-        raise BadRequest(f"{given!r} is no {what} number; use that of {route}.")
+        raise BadRequest(f"{given!r:.40} is no {what} number; use that of {route}.")
     return int(given)

@@ -48,7 +48,9 @@ class Schedule(BaseModel):
     @classmethod
     def _is_cron(cls, cron: str) -> str:
         if cron.strip():
-            CronTrigger.from_crontab(cron, timezone=UTC)
+            trigger = CronTrigger.from_crontab(cron, timezone=UTC)
+            if trigger.get_next_fire_time(None, datetime.now(UTC)) is None:
+                raise ValueError("such a day never comes")
         return cron.strip()
 
     @classmethod
@@ -64,9 +66,9 @@ class Schedule(BaseModel):
             problem = error.errors()[0]
             name = problem["loc"][0] if problem["loc"] else "value"
             raise InvalidSchedule(
-                f"{name} is {problem['input']!r}: {problem['msg']}. Give cron as five fields in "
-                "UTC such as '0 3 * * *', after_images as a whole number (0 for never), and mode "
-                "as 'quick' or 'thorough'."
+                f"{name} is {_shown(problem['input'])}: {problem['msg']:.300}. Give cron as five "
+                "fields in UTC such as '0 3 * * *', after_images as a whole number (0 for never), "
+                "and mode as 'quick' or 'thorough'."
             ) from error
 
 
@@ -143,6 +145,13 @@ class Scheduler:
             self._submit(self._schedule.mode, reason)
         except Exception as error:  # a full queue or too little data: the next time may be better
             _log.warning("no retraining %s: %s", reason, error)
+
+
+def _shown(given: object) -> str:
+    try:
+        return f"{given!r:.100}"
+    except ValueError:  # Python refuses to write numbers of thousands of digits
+        return "a very large number"
 
 
 def _read(path: Path) -> Schedule:

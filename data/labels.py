@@ -18,6 +18,10 @@ BASE_LABELS: Final = (
     "orange",
 )
 MAX_LABEL_LENGTH: Final = 40
+# A folder cannot be called so on Windows, and a download has one folder for each class.
+_DEVICES: Final = frozenset(
+    {"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(10))}
+)
 
 
 def normalise_label(name: str) -> str:
@@ -29,7 +33,8 @@ def normalise_label(name: str) -> str:
         name: what a user or a folder calls the class.
 
     Raises:
-        InvalidLabel: empty, longer than 40 characters, or with another character.
+        InvalidLabel: empty, longer than 40 characters, with another character, or the name of a
+            device on Windows.
     """
     label = re.sub(r"\s+", " ", unicodedata.normalize("NFC", name).strip()).casefold()
     if label.replace(" ", "_").replace("-", "_") == NONE_OF_THESE:
@@ -49,4 +54,8 @@ def normalise_label(name: str) -> str:
             )
     if not any(unicodedata.category(c)[0] in "LN" for c in label):
         raise InvalidLabel(f"The class name {label!r} holds no letter or digit; add one.")
+    if label in _DEVICES:
+        raise InvalidLabel(
+            f"No folder can be called {label!r} on Windows; add a word to the class name."
+        )
     return label

@@ -9,7 +9,6 @@ ModelError
 """
 
 from collections.abc import Sequence
-from pathlib import Path
 
 
 class ModelError(Exception):
@@ -19,9 +18,9 @@ class ModelError(Exception):
 class VersionNotFound(ModelError, LookupError):
     """No published version has that name."""
 
-    def __init__(self, version: str, root: Path, available: Sequence[str]) -> None:
+    def __init__(self, version: str, available: Sequence[str]) -> None:
         known = f"available: {', '.join(available)}" if available else "none is published"
-        super().__init__(f"No model version {version!r} in {root}; {known}.")
+        super().__init__(f"No model version {version!r:.60}; {known}.")
         self.version = version
 
 

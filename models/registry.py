@@ -32,7 +32,7 @@ from models.manifest import MANIFEST_NAME, MODEL_NAME, ModelManifest
 VERSIONS_NAME: Final = "versions"
 POINTER_NAME: Final = "active.json"
 SET_ASIDE_NAME: Final = "set-aside"
-_VERSION: Final = re.compile(r"^v(\d{4,})$")
+_VERSION: Final = re.compile(r"v([0-9]{4,9})")
 _HISTORY_LENGTH: Final = 100
 _LOG_LENGTH: Final = 500
 
@@ -72,17 +72,20 @@ class ModelVersion:
         try:
             digest = checksum(path.read_bytes())
         except OSError as error:
-            raise InvalidVersion(f"{path} cannot be read: {error}") from error
+            raise InvalidVersion(
+                f"{name} of {self.version} cannot be read: {error.strerror}."
+            ) from error
         expected = self.checksums.get(name)
         if expected is None:
             raise InvalidVersion(
-                f"{path} has no checksum in the manifest of {self.version}, so nobody knows "
+                f"{name} has no checksum in the manifest of {self.version}, so nobody knows "
                 "whether it is what was published. If you trust it, stop the app and run "
                 "'python -m models check --mend', which records the checksum."
             )
         if digest != expected:
             raise InvalidVersion(
-                f"{path} has SHA-256 {digest}; its manifest says {expected}. 'python -m models "
+                f"{name} of {self.version} has SHA-256 {digest}; its manifest says {expected}. "
+                "'python -m models "
                 "check' lists what is damaged."
             )
         return path
@@ -156,13 +159,13 @@ class ModelRegistry:
             InvalidVersion: its manifest is damaged.
         """
         folder = self._versions / version
-        if _VERSION.match(version) and (folder / MANIFEST_NAME).is_file():
+        if _VERSION.fullmatch(version) and (folder / MANIFEST_NAME).is_file():
             return ModelVersion(ModelManifest.read(folder / MANIFEST_NAME), folder)
         if self._baseline and (self._baseline / MANIFEST_NAME).is_file():
             manifest = ModelManifest.read(self._baseline / MANIFEST_NAME)
             if manifest.version == version:
                 return ModelVersion(manifest, self._baseline)
-        raise VersionNotFound(version, self._root, [v.version for v in self.list()])
+        raise VersionNotFound(version, [v.version for v in self.list()])
 
     def active(self) -> ModelVersion:
         """Return the chosen version; where none was chosen, the baseline, else the oldest.
@@ -177,7 +180,7 @@ class ModelRegistry:
             return self.get(chosen[-1])
         versions = self.list()
         if not versions:
-            raise VersionNotFound("active", self._root, [])
+            raise VersionNotFound("active", [])
         return next((v for v in versions if v.folder == self._baseline), versions[0])
 
     def publish(
@@ -317,7 +320,7 @@ class ModelRegistry:
     def _folders(self) -> tuple[Path, ...]:
         published = sorted(self._versions.iterdir()) if self._versions.is_dir() else ()
         baseline = (self._baseline,) if self._baseline else ()
-        return (*(folder for folder in published if _VERSION.match(folder.name)), *baseline)
+        return (*(folder for folder in published if _VERSION.fullmatch(folder.name)), *baseline)
 
     def _reserve(self) -> Path:
         """Make the next version's folder; ``mkdir`` is what two publishers cannot both win."""
@@ -343,7 +346,7 @@ class ModelRegistry:
         while earlier and earlier[-1] == history[-1]:  # what stood between was deleted
             earlier = earlier[:-1]
         if not earlier:
-            raise VersionNotFound("previous", self._root, sorted(available))
+            raise VersionNotFound("previous", sorted(available))
         return earlier
 
     def _read_pointer(self) -> dict[str, Any]:
@@ -354,7 +357,7 @@ class ModelRegistry:
         except FileNotFoundError:
             return {}
         except (ValueError, AttributeError) as error:
-            raise InvalidVersion(f"{self._pointer} is damaged: {error}") from error
+            raise InvalidVersion(f"{POINTER_NAME} is damaged: {error}") from error
         return dict(content)
 
     def _write_choices(self, history: tuple[str, ...], reason: str) -> None:
@@ -413,9 +416,9 @@ def checksums(contents: Mapping[str, bytes]) -> dict[str, str]:
 
 def is_version(name: str) -> bool:
     """Return whether a folder of that name is a version's."""
-    return _VERSION.match(name) is not None
+    return _VERSION.fullmatch(name) is not None
 
 
 def _number(version: str) -> int:
-    match = _VERSION.match(version)
+    match = _VERSION.fullmatch(version)
     return int(match.group(1)) if match else 0

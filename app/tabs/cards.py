@@ -16,7 +16,10 @@ from data.labels import NONE_OF_THESE
 SURE: Final = 0.90
 LIKELY: Final = 0.60
 # A spreadsheet runs a cell that begins with one of these as a formula (OWASP, "CSV Injection").
-_FORMULA_STARTS: Final = ("=", "+", "-", "@", "\t", "\r")
+# The last four are those of Chinese and Japanese keyboards.
+_FORMULA_STARTS: Final = (
+    "=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20",
+)  # fmt: skip
 
 EMPTY: Final = f"""
 <section class="fc-card fc-empty">

@@ -11,11 +11,14 @@ import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from PIL import Image
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
 from starlette.types import Message
 
 from app.access import Access
 from app.errors import Overloaded
+from app.handling import handled
+from app.metrics import Metrics
 from app.rest import build_router, predict_handler
 from app.service import PredictionService
 from app.settings import Settings
@@ -206,6 +209,58 @@ def test_unfit_request_gets_a_status_and_a_sentence(
     error = error_of(client.post("/api/predict", **request_arguments), status)
 
     assert part in error["message"]
+
+
+@pytest.mark.parametrize("charset", ["undefined", "idna", "punycode", "unicode_escape", "utf-7"])
+def test_a_form_in_an_alphabet_that_could_break_the_answer_is_refused(
+    client: TestClient, charset: str
+) -> None:
+    kind = f"multipart/form-data; boundary=b; charset={charset}"
+    part = b'--b\r\nContent-Disposition: form-data; name="file"; filename="\\ud800"\r\n\r\nx\r\n'
+    headers = {"content-type": kind}
+
+    error = error_of(client.post("/api/predict", content=part + b"--b--", headers=headers), 400)
+
+    assert error["message"].startswith(f"The charset is '{charset}'; accepted: utf-8")
+
+
+def test_a_name_of_bytes_that_are_no_text_comes_back_as_some(client: TestClient) -> None:
+    part = (
+        b'--b\r\nContent-Disposition: form-data; name="file"; filename="\xed\xa0\x80"\r\n\r\nx\r\n'
+    )
+    headers = {"content-type": "multipart/form-data; boundary=b"}
+
+    answers = client.post("/api/predict", content=part * 2 + b"--b--\r\n", headers=headers).json()
+
+    assert [answer["name"] for answer in answers] == ["\xed\xa0\x80"] * 2
+
+
+@pytest.mark.parametrize("method", ["OPTIONS", "TRACE", "DELETE"])
+def test_every_method_that_is_not_taken_is_405(client: TestClient, method: str) -> None:
+    assert error_of(client.request(method, "/api/health"), 405)["type"] == "MethodNotAllowed"
+
+
+def test_a_host_header_that_is_none_is_no_error_of_ours(client: TestClient) -> None:
+    error_of(client.get("/api/none", headers={"host": "[::1"}), 404)
+
+
+def test_an_endless_path_is_told_in_a_short_sentence(client: TestClient) -> None:
+    assert len(error_of(client.get("/api/" + "a" * 50_000), 404)["message"]) < 1000
+
+
+def test_a_caller_who_hangs_up_is_no_error_of_ours(caplog: pytest.LogCaptureFixture) -> None:
+    async def cut(request: Request) -> Response:
+        raise ClientDisconnect
+
+    metrics = Metrics()
+    answer = asyncio.run(
+        handled("/api/predict", cut, metrics)(
+            Request({"type": "http", "method": "POST", "headers": []})
+        )
+    )
+
+    assert answer.status_code == 400
+    assert "ERROR" not in caplog.text
 
 
 def test_damaged_photo_is_422(client: TestClient) -> None:

@@ -3,6 +3,8 @@
 import csv
 import io
 
+import pytest
+
 from app.results import Prediction, Refusal, Timing
 from app.tabs.cards import answers_table, confidence, percent, prediction_card, refusal_card, to_csv
 
@@ -100,3 +102,15 @@ def test_csv_cells_are_no_formulas() -> None:
     rows = list(csv.reader(io.StringIO(to_csv([refusal("=1+1", "@SUM(A1)"), answer("-2")]))))
 
     assert [rows[1][0], rows[1][4], rows[2][0]] == ["'=1+1", "'@SUM(A1)", "'-2"]
+
+
+@pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff20"])
+def test_no_cell_begins_as_a_formula_whatever_it_is_called(start: str) -> None:
+    evil = f"{start}cmd|' /C calc'!A0"
+    named = Prediction(evil, ((evil, 1.0),), "v0001", Timing(0, 1, 1, 2), "id", evil)
+
+    rows = list(csv.reader(io.StringIO(to_csv([named, refusal(evil, evil)]), newline="")))
+
+    cells = [cell for row in rows for cell in row if "cmd" in cell]
+    assert len(cells) == 5  # the column, the file, the answer; the file and the reason
+    assert all(cell.startswith(f"'{start}") for cell in cells)

@@ -1,6 +1,8 @@
 """Class names are normalised, and refused with the reason where they break the rules."""
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from data.errors import InvalidLabel
 from data.labels import NONE_OF_THESE, normalise_label
@@ -39,3 +41,24 @@ def test_normalise_gives_one_spelling(name: str, label: str) -> None:
 def test_normalise_refuses_and_says_why(name: str, words: str) -> None:
     with pytest.raises(InvalidLabel, match=words):
         normalise_label(name)
+
+
+@pytest.mark.parametrize("name", ["CON", "nul", "Com1", "lpt9"])
+def test_names_that_no_folder_has_on_windows_are_refused(name: str) -> None:
+    with pytest.raises(InvalidLabel, match="on Windows"):
+        normalise_label(name)
+
+
+@given(st.text(max_size=60))
+@settings(derandomize=True, database=None, max_examples=300, deadline=None)
+def test_any_text_is_a_label_for_good_or_refused(name: str) -> None:
+    label = words = ""
+    try:
+        label = normalise_label(name)
+    except InvalidLabel as error:
+        words = str(error)
+
+    assert words.isprintable()  # so it can be logged and sent as it is
+    assert bool(label) != bool(words)
+    assert not label or normalise_label(label) == label
+    assert not set(label) & set('/\\.:<>&"')

@@ -48,3 +48,34 @@ def test_the_level_hides_what_is_below(capsys: pytest.CaptureFixture[str]) -> No
     logging.getLogger("app").warning("seen")
     (line,) = capsys.readouterr().err.splitlines()
     assert line.endswith("WARNING app - seen")
+
+
+HOSTILE = "a\r\n2026-11-23 ERROR app forged\x1b[31m\u2028\u202e\x00\ud800 é"
+
+
+@pytest.mark.usefixtures("root")
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_nothing_from_outside_begins_a_line_or_rules_the_terminal(
+    form: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    configure_logs(form)
+    logging.getLogger("app").warning("now serving v0001: %s", HOSTILE)
+
+    written = capsys.readouterr().err
+    assert written.count("\n") == 1
+    assert all(character.isprintable() for character in written.removesuffix("\n"))
+    assert "forged" in written
+
+
+@pytest.mark.usefixtures("root")
+def test_a_traceback_is_indented_and_forges_no_line(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logs("text")
+    try:
+        raise ValueError("x\n2026-11-23 ERROR app - forged")
+    except ValueError:
+        logging.getLogger("app").exception("request %s failed", "r-1")
+
+    first, *others = capsys.readouterr().err.splitlines()
+    assert first.endswith("ERROR app - request r-1 failed")
+    assert others[0] == "  Traceback (most recent call last):"
+    assert all(line.startswith("  ") for line in others)

@@ -241,3 +241,17 @@ def test_a_damaged_choice_is_set_aside_and_choosing_begins_anew(registry: ModelR
     assert [path.read_bytes() for path in registry._root.glob("active.json.*")] == [b'{"history": ']
     registry.activate(second.version)
     assert registry.active().version == second.version
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["v" + "1" * 4000, "v0001\n", "..", "a\0b", "v\u0660\u0660\u0660\u0661", "x" * 10_000],
+)
+def test_a_name_that_no_version_can_have_is_not_found_in_few_words(
+    registry: ModelRegistry, name: str
+) -> None:
+    with pytest.raises(VersionNotFound) as caught:
+        registry.get(name)
+
+    assert len(str(caught.value)) < 200
+    assert str(registry._root) not in str(caught.value)

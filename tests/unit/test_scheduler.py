@@ -29,6 +29,11 @@ class Submitted:
         ({"cron": "0 3 * *"}, "five fields"),
         ({"after_images": -1}, "after_images is -1"),
         ({"mode": "slow"}, "mode is 'slow'"),
+        ({"cron": "0 0 31 2 *"}, "such a day never comes"),
+        ({"cron": "*/0 * * * *"}, "cron is"),
+        ({"after_images": float("nan")}, "after_images is nan"),
+        ({"after_images": 10**5000}, "after_images is a very large number"),
+        ({"mode": "x" * 10_000}, "mode is 'xxx"),
     ],
 )
 def test_what_cannot_be_kept_is_named(values: dict[str, object], words: str) -> None:
