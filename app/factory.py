@@ -14,7 +14,8 @@ from fastapi_offline import FastAPIOffline
 from app.access import Access, Role
 from app.collection import CollectionService
 from app.examples import write_examples
-from app.handling import DirectRoute, handled
+from app.gradio_guard import GradioGuard
+from app.handling import DirectRoute, answer_unmatched, handled
 from app.headers import SecurityHeaders, allow_other_sites
 from app.inspection import InspectionService
 from app.late_page import LatePage
@@ -148,6 +149,7 @@ def create_app(settings: Settings) -> FastAPI:
         redoc_url=None,
         lifespan=lifespan,
     )
+    app.add_exception_handler(404, answer_unmatched)
     app.state.service = service
     app.include_router(build_router(service, settings, access, collection, learning, monitoring))
     app.include_router(build_metrics_route(service, monitoring))
@@ -156,7 +158,7 @@ def create_app(settings: Settings) -> FastAPI:
         from app.hub_sign_in import add_hub_sign_in  # most of a second, needed on Spaces alone
 
         add_hub_sign_in(app, access, settings, service.metrics)
-    app.mount("/", pages)
+    app.mount("/", GradioGuard(pages))
     # The last one sees a request first.
     app.add_middleware(
         DirectRoute,

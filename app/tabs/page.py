@@ -2,15 +2,21 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any, Final, get_type_hints
 
 import gradio as gr
+from gradio.block_function import BlockFunction
+from gradio.exceptions import ComponentProcessingError, InvalidPathError
+from pydantic import ValidationError
 
 from app.access import Role
 from app.collection import CollectionService
+from app.errors import BadRequest, gradio_error
 from app.inspection import InspectionService
 from app.learning import LearningService
 from app.mirror import Mirror
 from app.monitoring import MonitoringService
+from app.results import new_request_id
 from app.service import PredictionService
 from app.settings import Settings
 from app.sign_in import FORM, HUB_LINK, SIGN_OUT_FORM
@@ -18,12 +24,67 @@ from app.tabs import predict, retrain, status, upload
 from app.tabs.looks import APPLE
 
 TITLE = "Fruit classifier"
+_HINT: Final = "GET /gradio_api/info says what each call takes."
+# What Gradio's own code raises of an argument of another kind than its component's.
+_MALFORMED: Final = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, OSError)
 HEADER = f"""
 <header class="fc-masthead">
   <h1>{APPLE} Fruit classifier</h1>
   <p>Give it a photo; it tells you which fruit it sees, and how sure it is.</p>
 </header>
 """
+
+
+class Page(gr.Blocks):
+    """A page whose errors are told as all others are: in a sentence, and never with a path."""
+
+    async def preprocess_data(self, *args: Any, **options: Any) -> Any:
+        """Return the arguments of a handler; what a component refuses is the caller's mistake."""
+        try:
+            values = await super().preprocess_data(*args, **options)
+        except gr.Error as error:
+            raise gradio_error(BadRequest(error.message), new_request_id()) from error
+        except InvalidPathError as error:
+            problem = BadRequest("A file was named that was not uploaded here. Upload it first.")
+            raise gradio_error(problem, new_request_id()) from error
+        except (ComponentProcessingError, ValidationError, *_MALFORMED) as error:
+            problem = BadRequest(f"An argument is not what the call takes. {_HINT}")
+            raise gradio_error(problem, new_request_id()) from error
+
+        block_fn: BlockFunction = args[0]
+        for component, value in zip(block_fn.inputs, values, strict=False):
+            # One that takes other values than its choices takes them of any kind.
+            if isinstance(component, gr.Dropdown) and not isinstance(value, str | None):
+                problem = BadRequest(f"{component.label or 'A choice'} must be a text. {_HINT}")
+                raise gradio_error(problem, new_request_id())
+        return values
+
+    async def process_api(self, *args: Any, **options: Any) -> Any:
+        """Return what a handler answers; anything unknown is logged, and told in few words."""
+        try:
+            _check_event(options.get("block_fn"), options.get("event_data"))
+            return await super().process_api(*args, **options)
+        except gr.Error:
+            raise
+        except ValidationError as error:
+            problems = "; ".join(
+                f"{'.'.join(map(str, p['loc'])):.60}: {p['msg']:.200}" for p in error.errors()[:3]
+            )
+            problem = BadRequest(f"The call cannot be answered ({problems}). {_HINT}")
+            raise gradio_error(problem, new_request_id()) from error
+        except Exception as error:
+            raise gradio_error(error, new_request_id()) from error
+
+
+def _check_event(block_fn: BlockFunction | None, event: gr.EventData | None) -> None:
+    """Raise BadRequest where a handler wants to know what was chosen, and the call does not say."""
+    hints = get_type_hints(block_fn.fn) if block_fn else {}
+    wants = any(
+        isinstance(hint, type) and issubclass(hint, gr.SelectData) for hint in hints.values()
+    )
+    told = event._data if event else None
+    if wants and not (isinstance(told, dict) and {"index", "value"} <= told.keys()):
+        raise BadRequest("The call does not say what was chosen: event_data needs index and value.")
 
 
 def build_page(
@@ -51,7 +112,7 @@ def build_page(
         role: whom the page is for.
     """
     # Uploads are read at once, so files older than an hour are of no use to anyone.
-    page = gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(600, 3600))
+    page = Page(title=TITLE, analytics_enabled=False, delete_cache=(600, 3600))
     with page:
         gr.HTML(HEADER + (SIGN_OUT_FORM if role == Role.SIGNED_IN else ""))
         with gr.Tabs():

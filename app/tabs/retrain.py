@@ -5,6 +5,7 @@ from typing import Any, Final, TypeVar
 
 import gradio as gr
 from gradio.events import api
+from pydantic import validate_call
 
 from app.errors import gradio_error
 from app.learning import LearningService
@@ -210,11 +211,11 @@ def _add_api(learning: LearningService) -> None:
 
     def job(job_id: int) -> dict[str, Any]:
         """Return one retraining with progress and comparison; as GET /api/jobs/{job_id}."""
-        return _call(lambda: learning.job(int(job_id)))
+        return _call(lambda: learning.job(job_id))
 
     def cancel(job_id: int) -> dict[str, Any]:
         """End a retraining; as POST /api/jobs/{job_id}/cancel."""
-        return _call(lambda: learning.cancel(int(job_id)))
+        return _call(lambda: learning.cancel(job_id))
 
     def models() -> list[dict[str, Any]]:
         """Return the published versions, the newest first; as GET /api/models."""
@@ -245,7 +246,8 @@ def _add_api(learning: LearningService) -> None:
         retrain, fetch_base_set, jobs, job, cancel, models, activate, roll_back, schedule,
         set_schedule,
     ):  # fmt: skip
-        api(function, api_name=function.__name__, queue=False)
+        # Gradio hands over whatever was sent, of any kind.
+        api(validate_call(function), api_name=function.__name__, queue=False)
 
 
 def _shown_job(learning: LearningService) -> dict[str, Any] | None:

@@ -300,6 +300,8 @@ def _build_gallery(collection: CollectionService, settings: Settings) -> None:
         return shown, found, words, gr.Number(maximum=pages, label=f"Page of {pages}"), []
 
     def choose(event: gr.SelectData, found: list[StoredImage]) -> tuple[str, list[str]]:
+        if not isinstance(event.index, int) or not 0 <= event.index < len(found or []):
+            raise gr.Error("That photo is no longer shown. Choose another.", print_exception=False)
         image = found[event.index]
         return _details(image, collection.read(image), settings), [image.digest]
 
