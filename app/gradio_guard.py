@@ -13,7 +13,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.errors import BadRequest, PayloadTooLarge, describe_error
-from app.handling import to_json
+from app.handling import path_of, to_json
 from app.results import new_request_id
 
 _log = logging.getLogger(__name__)
@@ -21,6 +21,7 @@ _log = logging.getLogger(__name__)
 MAX_BYTES: Final = 2_000_000  # of a call: files go another way, and are named in it
 PREFIX: Final = "/gradio_api/"
 _UPLOAD: Final = f"{PREFIX}upload"
+_TOOLS: Final = f"{PREFIX}mcp"  # bounds its bodies itself
 # Of no use to this page: components with a server side, recordings, links into a state, an editor.
 _CLOSED: Final = tuple(
     PREFIX + name
@@ -63,7 +64,7 @@ class GradioGuard:
         except (BadRequest, PayloadTooLarge, ClientDisconnect) as refusal:
             error = refusal
         except Exception as failure:
-            if not (answer.was_held or scope["path"].startswith(PREFIX)):
+            if not (answer.was_held or path_of(scope).startswith(PREFIX)):
                 raise
             _log.warning("Gradio could not answer %s: %r", scope["path"], failure)
             error = BadRequest(f"The call is not put together as it should be. {_HINT}")
@@ -87,12 +88,12 @@ class GradioGuard:
             # Each proxy on the way adds one.
             if not all(_SANE_HOST.fullmatch(part.strip()) for part in host.split(",")):
                 raise BadRequest(f"The header {name} is {host!r:.60}; it must be a host.")
-        path = request.scope["path"]
+        path = path_of(request.scope)
         if not path.startswith(PREFIX):
             return None
         if path.startswith(_CLOSED):
             raise BadRequest(f"{path[:100]} is not used by this page. {_HINT}")
-        if request.method != "POST" or path.rstrip("/") == _UPLOAD:
+        if request.method != "POST" or path.rstrip("/") == _UPLOAD or path.startswith(_TOOLS):
             return None
         body = b""
         async for chunk in request.stream():
