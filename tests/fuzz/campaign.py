@@ -198,5 +198,5 @@ def campaign(folder: Path, limits: Mapping[str, str] = LIMITS) -> Iterator[Campa
     temp = folder / "temp"
     temp.mkdir()
     log = folder / "stderr.log"
-    with running_server(folder / "state", log, {**limits, "TMPDIR": str(temp)}) as server:
+    with running_server(folder / "state", log, **limits, TMPDIR=str(temp)) as server:
         yield Campaign(server, temp, log)

@@ -29,7 +29,8 @@ with TestClient(application, **local) as client:
         "health": [client.get("/api/health").status_code, client.get("/api/health").json()],
         "predict": client.post("/api/predict", content=b"x").json(),
     }
-    mounted = application.routes[-1].app._operators._app.routes[-1].app
+    pages = application.routes[-1].app._app  # behind the guard
+    mounted = pages._operators._app.routes[-1].app
     page = mounted.get_blocks()
     session = mounted.state_holder["new"]
 print(json.dumps(answers | {
