@@ -99,7 +99,9 @@ def test_a_host_that_is_none_is_refused_on_the_page_too(
     assert page.bodies == []
 
 
-@pytest.mark.parametrize("host", ["localhost:7860", "127.0.0.1", "[::1]:80", "a-b.example.org", "a, b:1"])
+@pytest.mark.parametrize(
+    "host", ["localhost:7860", "127.0.0.1", "[::1]:80", "a-b.example.org", "a, b:1"]
+)
 def test_a_good_host_passes(client: TestClient, host: str) -> None:
     assert client.get("/", headers={"host": host}).status_code == 200
 
