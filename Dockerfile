@@ -6,11 +6,9 @@ ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
 RUN python -m venv /opt/venv
 ENV PATH=/opt/venv/bin:$PATH
 WORKDIR /src
-# The pinned packages in a layer of their own, which changes of the code leave alone.
-COPY requirements.txt ./
-RUN pip install -r requirements.txt
 COPY . .
-RUN pip install --no-deps .
+# In the versions that are pinned for a Space, which also retrains.
+RUN pip install --constraint requirements.txt .
 
 FROM build AS build-train
 RUN pip install --constraint requirements.txt '.[train,pretrained]'

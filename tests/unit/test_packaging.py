@@ -16,8 +16,8 @@ PINNED = {
 }
 
 
-@pytest.mark.parametrize("line", PROJECT["dependencies"])
-def test_requirements_pin_every_dependency_within_its_bounds(line: str) -> None:
+@pytest.mark.parametrize("line", [*PROJECT["dependencies"], *EXTRAS["train"]])
+def test_requirements_pin_what_serving_and_retraining_need_within_its_bounds(line: str) -> None:
     wanted = Requirement(line)
 
     pinned = PINNED[canonicalize_name(wanted.name)]
