@@ -13,6 +13,7 @@ import nbformat
 import pytest
 
 NOTEBOOK = Path(__file__).parents[2] / "training" / "walkthrough.ipynb"
+pytestmark = pytest.mark.timeout(600)  # under a minute on two idle cores
 FACTS = """
 import json
 
@@ -36,11 +37,19 @@ def facts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     nbformat.write(notebook, folder / NOTEBOOK.name)
     own = ("IPYTHONDIR", "JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR", "TMPDIR")
     result = subprocess.run(
-        [sys.executable, "-m", "jupyter", "execute", "--inplace", str(folder / NOTEBOOK.name)],
+        [
+            sys.executable,
+            "-m",
+            "jupyter",
+            "execute",
+            "--inplace",
+            "--startup_timeout=180",
+            str(folder / NOTEBOOK.name),
+        ],
         env=os.environ | dict.fromkeys(own, str(folder)),
         capture_output=True,
         text=True,
-        timeout=240,
+        timeout=540,
         check=False,
     )
     assert result.returncode == 0, result.stderr
