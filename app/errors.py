@@ -289,15 +289,10 @@ class HubChanged(HubError):
 class StateElsewhere(HubError):
     """A repository holds a state that was neither written nor restored here."""
 
-    def __init__(self, repository: str, restore_problem: str) -> None:
-        why = (
-            f"it holds an earlier state, which could not be restored ({restore_problem})"
-            if restore_problem
-            else "it was written by another server, or from another state folder"
-        )
+    def __init__(self, repository: str, why: str) -> None:
         super().__init__(
-            f"{repository} is not written: {why}. Start again to restore it, with an empty state "
-            "folder; or name an empty repository to keep what is here."
+            f"{repository} is not written: {why}. Start again with an empty state folder to "
+            "restore what it holds, or name an empty repository to keep what is here."
         )
 
 

@@ -48,6 +48,7 @@ from models.registry import write_atomically
 _log = logging.getLogger(__name__)
 
 MARKER: Final = "mirror.json"
+_MADE_BY_THE_HUB: Final = frozenset({".gitattributes", "README.md"})  # in a new repository
 POLL_S: Final = 1.0
 MOST_FILES: Final = 500  # new photos of one commit; the Hub advises against many more
 _BACK_OFF_S: Final = 5.0
@@ -218,9 +219,19 @@ class RepositoryMirror:
         if MARKER in there.digests:
             batch = _batch_of(self._hub.read(MARKER, there.commit))
             if batch not in self._known.read():
-                raise StateElsewhere(self._hub.name, self._restore_problem)
+                raise StateElsewhere(self._hub.name, self._why_elsewhere())
             self._known.write([batch])
+        elif others := sorted(there.digests.keys() - _MADE_BY_THE_HUB):
+            names = ", ".join(others[:3])
+            raise StateElsewhere(self._hub.name, f"it holds files of something else ({names})")
         return there
+
+    def _why_elsewhere(self) -> str:
+        if self._restore_problem:
+            return (
+                f"it holds an earlier state, which could not be restored: {self._restore_problem}"
+            )
+        return "it was written by another server, or from another state folder"
 
     def _commit(self, there: RemoteFiles, add: Files, delete: list[str]) -> RemoteFiles:
         """Write a batch, and return what is there then."""

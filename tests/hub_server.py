@@ -26,6 +26,11 @@ PAGE: Final = 20  # entries of one page of a listing; the real Hub gives a thous
 _TEXT: Final = (".md", ".json", ".jsonl", ".gitattributes")
 
 
+DROP: Final = 0  # close the connection
+DROP_AFTER: Final = -1  # do the work, and then close it
+HANG: Final = -2  # do not answer while anybody is waiting
+
+
 @dataclass
 class Repository:
     """One repository: its commits, the oldest first; each holds all files of then."""
@@ -62,7 +67,7 @@ class Failure:
 
     method: str
     path: str  # a regular expression
-    status: int  # 0 to close the connection; -1 to do the work and then close it
+    status: int  # or one of those below
     times: int
 
 
@@ -75,6 +80,7 @@ class HubServer:
         self.requests: list[str] = []
         self.failures: list[Failure] = []
         self.lock = threading.RLock()
+        self.gone = threading.Event()
         self._port = 0
         self._server: ThreadingHTTPServer | None = None
         self.start()
@@ -127,6 +133,7 @@ def running_hub() -> Iterator[HubServer]:
     try:
         yield hub
     finally:
+        hub.gone.set()
         hub.stop()
 
 
@@ -160,7 +167,9 @@ class _Handler(BaseHTTPRequestHandler):
         path = unquote(urlsplit(self.path).path)
         self.hub.requests.append(f"{method} {path}")
         failure = self.hub.failing(method, path)
-        if failure == 0:
+        if failure == HANG:
+            self.hub.gone.wait(60)
+        if failure in (DROP, HANG):
             self.close_connection = True
             return
         try:
@@ -174,7 +183,7 @@ class _Handler(BaseHTTPRequestHandler):
                 headers["X-Error-Code"] = answer.code
             if answer.message:
                 headers["X-Error-Message"] = answer.message
-        if failure == -1:
+        if failure == DROP_AFTER:
             self.close_connection = True
             return
         self.send_response(status)

@@ -1,6 +1,7 @@
 """The app's side of the mirror, with the real process beside it and a Hub on loopback."""
 
 import json
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,7 +14,7 @@ from app.mirror import Mirror, MirrorState, PartStatus
 from app.settings import Settings
 from data.store import DatasetStore
 from tests.conftest import encode
-from tests.hub_server import TOKEN, HubServer, running_hub
+from tests.hub_server import HANG, TOKEN, HubServer, running_hub
 
 
 @pytest.fixture
@@ -143,3 +144,31 @@ def test_process_that_is_killed_is_told_and_started_again_without_a_restore(
 
     assert "ended with status -9" in notes[-1]
     assert mirror.note() == ""
+
+
+def test_restore_that_is_killed_leaves_nothing_half_and_goes_on_at_the_next_start(
+    hub: HubServer, tmp_path: Path
+) -> None:
+    first = Mirror(settings(hub, tmp_path / "first", hub_wait_s=600.0))
+    first.begin()
+    for label in ("apple", "banana", "mango"):
+        store = add(tmp_path / "first", label)
+    first.close()
+    hub.fail("GET", "/resolve/.*png", HANG)
+    second = Mirror(settings(hub, tmp_path / "second"))
+    starting = threading.Thread(target=second.begin)
+
+    starting.start()
+    wait_until(lambda: not any(f.times for f in hub.failures))
+    children()[0].kill()
+    starting.join()
+    note, half = second.note(), (tmp_path / "second" / "store").exists()
+    second.close()
+    third = Mirror(settings(hub, tmp_path / "second"))
+    third.begin()
+    third.close()
+
+    assert "status -9" in note
+    assert not half
+    assert DatasetStore(tmp_path / "second" / "store").images() == store.images()
+    assert [file.name for file in (tmp_path / "second" / "mirror").iterdir()] == ["photos.json"]

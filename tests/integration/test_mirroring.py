@@ -16,7 +16,7 @@ from app.mirroring import RepositoryMirror
 from data.store import DatasetStore, StoredImage
 from models.registry import ModelRegistry
 from tests.conftest import colour_model, encode, publish
-from tests.hub_server import READER, TOKEN, HubServer, running_hub
+from tests.hub_server import DROP, DROP_AFTER, READER, TOKEN, HubServer, running_hub
 
 # The library uploads files in a way that its own HTTP client calls outdated.
 pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=<...>':DeprecationWarning")
@@ -147,6 +147,21 @@ def test_disk_with_photos_of_its_own_does_not_write_over_another(
     assert hub.dataset().files == before
 
 
+def test_repository_with_files_of_something_else_is_left_alone(
+    second: Disk, hub: HubServer
+) -> None:
+    HubRepository("maria/photos", "dataset", TOKEN, hub.url).create()
+    theirs = hub.dataset().files | {"train/cat/1.jpg": b"a cat"}
+    hub.dataset().add("my cats", theirs)
+    second.add("mango")
+
+    assert not second.photos.restore()
+    with pytest.raises(StateElsewhere, match=r"something else \(train/cat/1.jpg\)"):
+        second.photos.push()
+
+    assert hub.dataset().files == theirs
+
+
 def test_of_two_writers_the_slower_one_stops(first: Disk, second: Disk, hub: HubServer) -> None:
     second.photos.restore()
     second.photos.push()
@@ -222,7 +237,7 @@ def test_hub_that_is_away_at_start_is_told_and_written_later_where_it_holds_noth
     assert sum(path.endswith(".png") for path in hub.dataset().files) == 1
 
 
-@pytest.mark.parametrize("status", [500, 429, 0])
+@pytest.mark.parametrize("status", [500, 429, DROP])
 def test_failed_upload_is_tried_again_by_itself(first: Disk, hub: HubServer, status: int) -> None:
     hub.fail("POST", "/commit/", status, times=2)
     first.add("mango")
@@ -252,7 +267,7 @@ def test_photo_that_the_hub_drops_once_is_sent_again_by_the_library(
 
 
 def test_commit_whose_answer_was_lost_is_recognised(first: Disk, hub: HubServer) -> None:
-    hub.fail("POST", "/commit/", -1)
+    hub.fail("POST", "/commit/", DROP_AFTER)
     first.add("mango")
     with pytest.raises(HubError):
         first.photos.push()
@@ -268,7 +283,7 @@ def test_commit_whose_answer_was_lost_is_recognised(first: Disk, hub: HubServer)
 def test_commit_after_which_the_process_was_killed_is_recognised(
     first: Disk, hub: HubServer, tmp_path: Path
 ) -> None:
-    hub.fail("POST", "/commit/", -1)
+    hub.fail("POST", "/commit/", DROP_AFTER)
     first.add("mango")
     with pytest.raises(HubError):
         first.photos.push()
