@@ -12,7 +12,6 @@ from. Each commit leaves its batch in ``mirror.json``, there and here; where the
 else wrote or a restore failed, and nothing is written. So an empty disk never empties a repository.
 """
 
-import hashlib
 import json
 import logging
 import os
@@ -20,7 +19,7 @@ import shutil
 import sys
 import threading
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
@@ -38,19 +37,17 @@ from tenacity import (
     wait_random,
 )
 
+from app.batches import MARKER, KnownBatches, batch_of, batches, marker, sha256
 from app.errors import HubError, HubRefused, StateElsewhere
 from app.hub import HubRepository, RemoteFiles, limit_waiting
 from app.logs import configure_logs
 from app.mirror import MirrorState, Order, PartStatus
 from app.mirrored import Files, Part, Photos, Versions
-from models.registry import write_atomically
 
 _log = logging.getLogger(__name__)
 
-MARKER: Final = "mirror.json"
 _MADE_BY_THE_HUB: Final = frozenset({".gitattributes", "README.md"})  # in a new repository
 POLL_S: Final = 1.0
-MOST_FILES: Final = 500  # new photos of one commit; the Hub advises against many more
 _BACK_OFF_S: Final = 5.0
 _MOST_BACK_OFF_S: Final = 300.0
 _RESTORE_PATIENCE_S: Final = 30.0  # how long the app's start waits for a Hub that is down
@@ -89,7 +86,7 @@ class RepositoryMirror:
         self._wait_s = wait_s
         self._back_off = wait_exponential(back_off_s, _MOST_BACK_OFF_S) + wait_random(0, back_off_s)
         self._patience_s = patience_s
-        self._known = _KnownBatches(folder / f"{part.name}.json", hub.name)
+        self._known = KnownBatches(folder / f"{part.name}.json", hub.name)
         self._there: RemoteFiles | None = None
         self._mirrored: object = None  # fingerprint of what is there
         self._count = 0
@@ -174,7 +171,7 @@ class RepositoryMirror:
         fingerprint, count = self._part.fingerprint(), self._part.count()
         if fingerprint is not None:
             with self._part.contents() as files:
-                for add, delete in _batches(self._part, files, there.digests):
+                for add, delete in batches(self._part, files, there.digests):
                     there = self._commit(there, add, delete)
         self._there = there
         self._mirrored, self._count = fingerprint, count
@@ -199,7 +196,7 @@ class RepositoryMirror:
                 shutil.rmtree(left)
         self._hub.download(there.commit, download)
         # Before the state is in place: a process that ends in between restores once more.
-        self._known.write([_batch_of((download / MARKER).read_bytes())])
+        self._known.write([batch_of((download / MARKER).read_bytes())])
         try:
             count = self._part.replace(download, scratch)
         finally:
@@ -217,7 +214,7 @@ class RepositoryMirror:
         if there is None:
             raise HubError(f"{self._hub.name} was made, but the token does not let it be seen.")
         if MARKER in there.digests:
-            batch = _batch_of(self._hub.read(MARKER, there.commit))
+            batch = batch_of(self._hub.read(MARKER, there.commit))
             if batch not in self._known.read():
                 raise StateElsewhere(self._hub.name, self._why_elsewhere())
             self._known.write([batch])
@@ -238,12 +235,11 @@ class RepositoryMirror:
         batch = uuid.uuid4().hex
         # Known before it is there: should the answer be lost, the batch is recognised.
         self._known.write([*self._known.read(), batch])
-        marker = {"batch": batch, "written_at": datetime.now(UTC).isoformat(timespec="seconds")}
-        files = {**add, MARKER: (json.dumps(marker) + "\n").encode()}
+        files = {**add, MARKER: marker(batch)}
         message = f"{len(add)} files written, {len(delete)} deleted"
         commit = self._hub.commit(files, delete, message, parent=there.commit)
         self._known.write([batch])
-        digests = there.digests | {path: _sha256(file) for path, file in files.items()}
+        digests = there.digests | {path: sha256(file) for path, file in files.items()}
         for path in delete:
             del digests[path]
         return replace(there, commit=commit, digests=digests)
@@ -260,72 +256,6 @@ class RepositoryMirror:
     def _say(self, state: MirrorState, **details: Any) -> None:
         self.status = replace(self.status, state=state, **details)
         self._tell(self.status)
-
-
-class _KnownBatches:
-    """The batches that this state folder wrote to a repository, or was restored from."""
-
-    def __init__(self, path: Path, repository: str) -> None:
-        self._path = path
-        self._repository = repository
-
-    def read(self) -> list[str]:
-        try:
-            content = json.loads(self._path.read_bytes())
-            return list(content["batches"]) if content["repository"] == self._repository else []
-        except (OSError, ValueError, KeyError, TypeError):
-            return []
-
-    def write(self, batches: list[str]) -> None:
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        content = {"repository": self._repository, "batches": batches}
-        write_atomically(self._path, json.dumps(content).encode())
-
-    def forget(self) -> None:
-        self._path.unlink(missing_ok=True)
-
-
-def _batches(part: Part, files: Files, there: dict[str, str]) -> Iterator[tuple[Files, list[str]]]:
-    """Yield what each commit writes and deletes; after each of them the repository is in order.
-
-    New photos go first, and in the last commit what speaks of them.
-    """
-    changed = {path: file for path, file in files.items() if not _is_there(part, path, file, there)}
-    gone = [p for p in there if p.partition("/")[0] in part.folders and p not in files]
-    if not changed and not gone:
-        return
-    new = [path for path in changed if part.is_fixed(path)]
-    while len(new) > MOST_FILES:
-        yield {path: changed.pop(path) for path in new[:MOST_FILES]}, []
-        new = new[MOST_FILES:]
-    yield changed, gone
-
-
-def _is_there(part: Part, path: str, file: Path | bytes, there: dict[str, str]) -> bool:
-    digest = there.get(path)
-    if digest is None or part.is_fixed(path):
-        return digest is not None
-    return digest in (_sha256(file), _git_sha1(file))
-
-
-def _sha256(file: Path | bytes) -> str:
-    return hashlib.sha256(_read(file)).hexdigest()
-
-
-def _git_sha1(file: Path | bytes) -> str:
-    content = _read(file)
-    return hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()
-
-
-def _read(file: Path | bytes) -> bytes:
-    return file if isinstance(file, bytes) else file.read_bytes()
-
-
-def _batch_of(marker: bytes) -> str:
-    try:
-        return str(json.loads(marker)["batch"])
-    except (ValueError, KeyError, TypeError) as error:
-        raise HubError(f"{MARKER} in the repository is damaged: {error}") from error
 
 
 def main() -> int:

@@ -298,7 +298,7 @@ def test_commit_after_which_the_process_was_killed_is_recognised(
 def test_many_photos_go_in_several_commits_and_the_index_in_the_last(
     first: Disk, hub: HubServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.mirroring.MOST_FILES", 2)
+    monkeypatch.setattr("app.batches.MOST_FILES", 2)
     for label in ("mango", "onion", "orange"):
         first.add(label)
     index = hub.dataset().files["index.db"]
