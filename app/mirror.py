@@ -179,12 +179,15 @@ class Mirror:
     def _supervise(self) -> None:
         restores = True
         while not self._closing.is_set():
-            with self._start(restores=restores) as process:
-                for line in process.stdout or ():
-                    self._read(line)
-            status = process.returncode
+            try:
+                with self._start(restores=restores) as process:
+                    for line in process.stdout or ():
+                        self._read(line)
+                ended = f"status {process.returncode}"
+            except OSError as error:  # no process could be made, or none to talk to
+                ended = str(error)
             if not self._closing.is_set():
-                self._fail(f"The mirror ended with status {status}; the log says why.")
+                self._fail(f"The mirror ended with {ended}; the log says why.")
             self._settled.set()
             # The state is in use from now on, so it is not to be replaced.
             restores = False
@@ -213,10 +216,9 @@ class Mirror:
             log_level=settings.log_level,
         )
         self._process, self._stdin = process, process.stdin
-        with suppress(OSError):  # it has ended already, which is noticed soon enough
-            if process.stdin:
-                process.stdin.write(json.dumps(asdict(order)) + "\n")
-                process.stdin.flush()
+        if process.stdin:
+            process.stdin.write(json.dumps(asdict(order)) + "\n")
+            process.stdin.flush()
         return process
 
     def _read(self, line: str) -> None:

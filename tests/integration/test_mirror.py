@@ -146,6 +146,18 @@ def test_process_that_is_killed_is_told_and_started_again_without_a_restore(
     assert mirror.note() == ""
 
 
+def test_app_starts_where_no_process_can_be_started(
+    hub: HubServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.executable", str(tmp_path / "no-python"))
+    mirror = Mirror(settings(hub, tmp_path))
+
+    mirror.begin()
+
+    assert "no-python" in mirror.note("photos")
+    mirror.close()
+
+
 def test_restore_that_is_killed_leaves_nothing_half_and_goes_on_at_the_next_start(
     hub: HubServer, tmp_path: Path
 ) -> None:
