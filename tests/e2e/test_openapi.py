@@ -12,6 +12,8 @@ from tests.e2e.conftest import Server, running_server
 
 # What a schema cannot say is allowed by name, route by route; all else is as strict as it comes.
 CONFIG = """
+request-timeout = 60
+
 [generation]
 deterministic = true
 database = "none"
