@@ -5,6 +5,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 
 from tests.fuzz.campaign import WARM_UP, Campaign, bytes_in, campaign, files_in
@@ -21,9 +22,10 @@ def main() -> int:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name, campaign(Path(name)) as besieged:
         begun = time.perf_counter()
-        besieged.run(WARM_UP, options.seed)
-        besieged.look()
-        besieged.run(options.cases - sum(k.cases for k in besieged.kinds.values()),
+        with suppress(KeyboardInterrupt):  # the table is of what was sent until then
+            besieged.run(WARM_UP, options.seed)
+            besieged.look()
+            besieged.run(options.cases - sum(k.cases for k in besieged.kinds.values()),
                      options.seed + 1)  # fmt: skip
         took_s = time.perf_counter() - begun
         besieged.look()

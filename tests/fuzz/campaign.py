@@ -91,8 +91,13 @@ class Campaign:
 
     def send(self, case: Case) -> Answer:
         """Send one case, judge the answer and count it."""
-        answer = self.wire.send(case)
-        self._count(case, answer)
+        try:
+            answer = self.wire.send(case)
+            self._count(case, answer)
+        except (ValueError, LookupError, TypeError) as error:
+            answer = Answer(0, b"", 0.0)
+            self.problems.append((f"the answer cannot be read: {error!r}", case, answer))
+            return answer
         for problem in problems(case, answer, self._secrets):
             self.problems.append((problem, case, answer))
         return answer

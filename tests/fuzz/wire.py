@@ -194,7 +194,8 @@ def events(stream: bytes) -> list[dict[str, Any]]:
     """Return the messages of a stream, those of both of Gradio's forms alike."""
     found = []
     kind = ""
-    for line in stream.decode("utf-8", "replace").splitlines():
+    # Not `splitlines`, which also breaks lines at characters that JSON may hold as they are.
+    for line in stream.decode("utf-8", "replace").split("\n"):
         if line.startswith("event: "):
             kind = line.removeprefix("event: ")
         elif line.startswith("data: "):
