@@ -150,7 +150,7 @@ def test_disk_with_photos_of_its_own_does_not_write_over_another(
 def test_repository_with_files_of_something_else_is_left_alone(
     second: Disk, hub: HubServer
 ) -> None:
-    HubRepository("maria/photos", "dataset", TOKEN, hub.url).create()
+    HubRepository("orchard/photos", "dataset", TOKEN, hub.url).create()
     theirs = hub.dataset().files | {"train/cat/1.jpg": b"a cat"}
     hub.dataset().add("my cats", theirs)
     second.add("mango")
