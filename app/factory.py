@@ -7,12 +7,14 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
 
 from app.access import Access, Role
 from app.collection import CollectionService
+from app.direct_calls import Call, DirectCalls
 from app.examples import write_examples
 from app.gradio_guard import GradioGuard
 from app.handling import DirectRoute, answer_unmatched, handled
@@ -30,6 +32,7 @@ from app.rest import PREDICT_PATH, build_metrics_route, build_router, predict_ha
 from app.service import PredictionService
 from app.settings import Settings
 from app.sign_in import build_sign_in
+from app.uploads import read_image
 from app.workers import WorkerPool
 from data.reviews import ReviewQueue
 from data.state import reviews_dir, store_dir
@@ -89,6 +92,11 @@ def create_learning(
     )
 
 
+def uploads_dir(settings: Settings) -> Path:
+    """Return the folder that Gradio keeps uploads in."""
+    return settings.state_dir / "gradio"
+
+
 def create_app(settings: Settings) -> FastAPI:
     """Return the whole app: REST under ``/api``, its documentation, and the page at ``/``.
 
@@ -129,6 +137,13 @@ def create_app(settings: Settings) -> FastAPI:
     built = {role.is_operator: page(role) for role in access.roles}
     pages = Pages(access, operators=built.get(True), everybodys=built.get(False))
 
+    async def answer_call(call: Call, request_id: str) -> dict[str, Any]:
+        file = await asyncio.to_thread(read_image, call.path, settings)
+        answer = await service.predict_async(
+            file.content, top_k=call.top_k, explain=call.explain, request_id=request_id
+        )
+        return answer.to_dict()
+
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         learning.start()
@@ -158,7 +173,7 @@ def create_app(settings: Settings) -> FastAPI:
         from app.hub_sign_in import add_hub_sign_in  # most of a second, needed on Spaces alone
 
         add_hub_sign_in(app, access, settings, service.metrics)
-    app.mount("/", GradioGuard(pages))
+    app.mount("/", DirectCalls(GradioGuard(pages), uploads_dir(settings), answer_call))
     # The last one sees a request first.
     app.add_middleware(
         DirectRoute,
@@ -189,7 +204,7 @@ def _build_page(
 ) -> FastAPI:
     """Return an app with nothing but one page."""
     # Gradio keeps uploads where this says, and reads it when it makes components.
-    uploads = settings.state_dir / "gradio"
+    uploads = uploads_dir(settings)
     uploads.mkdir(parents=True, exist_ok=True)
     os.environ["GRADIO_TEMP_DIR"] = str(uploads)
 

@@ -29,7 +29,7 @@ with TestClient(application, **local) as client:
         "health": [client.get("/api/health").status_code, client.get("/api/health").json()],
         "predict": client.post("/api/predict", content=b"x").json(),
     }
-    pages = application.routes[-1].app._app  # behind the guard
+    pages = application.routes[-1].app._app._app  # behind the direct calls and the guard
     mounted = pages._operators._app.routes[-1].app
     page = mounted.get_blocks()
     session = mounted.state_holder["new"]
