@@ -7,7 +7,7 @@ started again should it end, and ended.
 import json
 import logging
 import os
-import subprocess
+import subprocess  # nosec B404 # starts our own module only
 import sys
 import threading
 from contextlib import suppress
@@ -195,7 +195,7 @@ class Mirror:
 
     def _start(self, *, restores: bool) -> "subprocess.Popen[str]":
         settings = self._settings
-        process = subprocess.Popen(
+        process = subprocess.Popen(  # nosec B603
             [sys.executable, "-m", "app.mirroring"],
             cwd=Path(app.__file__).parents[1],
             env=os.environ | _ENVIRONMENT,
