@@ -25,6 +25,7 @@ from data.reviews import Review
 from data.store import AddResult, StoredImage
 
 PAGE_LENGTH: Final = 48
+_LAST_PAGE: Final = 1_000_000
 _GALLERY_PX: Final = 160
 _MOST_PAIRS: Final = 24
 _ANY: Final = "any"
@@ -283,13 +284,15 @@ def _said(review: Review) -> str:
 
 def _build_gallery(collection: CollectionService, settings: Settings) -> None:
     def show(
-        name: str, source: str, page: int
+        name: str, source: str, page: float | None
     ) -> tuple[Any, list[StoredImage], str, Any, list[int]]:
+        # The component's bounds are those of the page that asked; a call may name anything.
+        number = min(max(int(page or 1), 1), _LAST_PAGE)
         found, count = collection.images(
             label=None if name == _ANY else name,
             source=None if source == _ANY else source,
             limit=PAGE_LENGTH,
-            offset=PAGE_LENGTH * (int(page) - 1),
+            offset=PAGE_LENGTH * (number - 1),
         )
         pages = max(1, -(-count // PAGE_LENGTH))
         shown = gr.Gallery(

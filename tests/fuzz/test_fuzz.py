@@ -10,7 +10,7 @@ from tests.fuzz.cases import all_kinds
 from tests.fuzz.oracle import problems
 from tests.fuzz.wire import Answer, Call, Case
 
-CASES = 250
+CASES = 200
 REST = Case("json", "", path="/api/retrain")
 PAGE = Case("call of the page", "", call=Call(1, "", ()))
 
