@@ -92,6 +92,10 @@ def make_server(settings: Settings, app: "FastAPI") -> "uvicorn.Server":
                 host = f"[{settings.host}]" if ":" in settings.host else settings.host
                 print(f"Running on http://{host}:{port}  (REST: /docs, stop: Ctrl-C)", flush=True)
 
+        async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+            app.state.end_streams()
+            await super().shutdown(sockets)
+
     config = uvicorn.Config(
         app,
         host=settings.host,
@@ -100,6 +104,7 @@ def make_server(settings: Settings, app: "FastAPI") -> "uvicorn.Server":
         log_level="warning",
         log_config=None,  # what it logs is written as all the rest is
         access_log=False,
+        ws="none",  # a request to upgrade is answered as a plain one
         timeout_graceful_shutdown=8,
     )
     return Server(config)

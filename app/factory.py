@@ -166,6 +166,7 @@ def create_app(settings: Settings) -> FastAPI:
     )
     app.add_exception_handler(404, answer_unmatched)
     app.state.service = service
+    app.state.end_streams = pages.end_streams
     app.include_router(build_router(service, settings, access, collection, learning, monitoring))
     app.include_router(build_metrics_route(service, monitoring))
     app.include_router(build_sign_in(access, service.metrics))
@@ -253,5 +254,7 @@ def _build_page(
     # upload for one, and hands the server's own files to the handlers.
     page.has_launched = True
     mounted = app.routes[-1]
-    use_small_sessions(mounted.app, page)  # type: ignore[attr-defined]  # a Mount has one
+    gradio_app = mounted.app  # type: ignore[attr-defined]  # a Mount has one
+    use_small_sessions(gradio_app, page)
+    app.state.stop_event = gradio_app.stop_event
     return app

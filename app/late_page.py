@@ -20,7 +20,8 @@ class LatePage:
     """An ASGI app that becomes another one once that is built.
 
     Args:
-        build: returns the other one; called in a thread.
+        build: returns the other one; called in a thread. Setting its ``state.stop_event`` ends its
+            streams.
     """
 
     def __init__(self, build: Callable[[], FastAPI]) -> None:
@@ -38,6 +39,11 @@ class LatePage:
         finally:
             self._closing.set()
             await task
+
+    def end_streams(self) -> None:
+        """End what open pages keep open, so that the server need not wait for them to be closed."""
+        if self._app is not None:
+            self._app.state.stop_event.set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request for the page, as soon as it is there."""

@@ -41,6 +41,12 @@ class Pages:
                     await stack.enter_async_context(page.running())
             yield
 
+    def end_streams(self) -> None:
+        """End what open pages keep open."""
+        for page in (self._operators, self._everybodys):
+            if page:
+                page.end_streams()
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request with its sender's page."""
         is_operator = scope["type"] == "http" and self._access.is_operator(HTTPConnection(scope))

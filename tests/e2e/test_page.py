@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 from playwright import sync_api
 
-from tests.e2e.conftest import IN_A_BROWSER, Server
+from tests.e2e.conftest import IN_A_BROWSER, Server, running_server
 
 PHOTOS = "#photos input[type=file]"
 
@@ -183,3 +183,17 @@ def test_status_refreshes_itself_while_it_is_open(
 
     sync_api.expect(tile).to_have_text(str(before + 1), timeout=10_000)
     page.close()
+
+
+def test_an_open_page_does_not_hold_up_the_end_of_the_server(
+    browser: sync_api.Browser, tmp_path: Path
+) -> None:
+    page = browser.new_page()
+    with (
+        running_server(tmp_path / "state", tmp_path / "log") as server,
+        page.expect_request("**/heartbeat/**"),
+    ):
+        page.goto(server.url)
+    page.close()
+
+    assert "graceful shutdown exceeded" not in (tmp_path / "log").read_text()

@@ -91,7 +91,7 @@ def test_a_missing_network_is_named(registry: ModelRegistry) -> None:
     version = publish(registry, model_file(network()))
     (version.folder / KERAS_NAME).unlink()
 
-    with pytest.raises(InvalidVersion, match=r"model\.keras cannot be read"):
+    with pytest.raises(InvalidVersion, match=r"model\.keras of v0001 cannot be read"):
         load_network(version)
 
 
