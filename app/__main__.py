@@ -18,7 +18,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from app.errors import ServingError
+from app.errors import AddressUnusable, ServingError
 from app.logs import configure_logs
 from app.results import Prediction, Refusal, new_request_id
 from app.settings import Settings
@@ -33,6 +33,8 @@ CHUNK: Final = 64  # images held at a time
 _ARENA_MAX: Final = -8
 _MMAP_THRESHOLD: Final = -3  # bytes: larger blocks come from the system and go back to it
 _TRIM_THRESHOLD: Final = -1  # bytes that an arena may keep at its end
+# A Space's proxy is in one of these; what a client itself says about its address does not count.
+_INNER_NETWORKS: Final = ["127.0.0.1", "::1", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -56,9 +58,28 @@ def serve(settings: Settings) -> int:
     from app.holding import holding
 
     with holding(settings.state_dir):
+        check_address(settings.host, settings.port)
         server = make_server(settings, create_app(settings))
         server.run()
     return 0 if server.started else 1
+
+
+def check_address(host: str, port: int) -> None:
+    """Find out in a moment, and not after the model is loaded, that a port is taken.
+
+    Raises:
+        AddressUnusable: nothing can listen there.
+    """
+    try:
+        for family, *_, address in socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        ):
+            with socket.socket(family) as attempt:
+                # Elsewhere than on POSIX systems, this would take the port from who has it.
+                attempt.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, os.name == "posix")
+                attempt.bind(address)
+    except OSError as error:
+        raise AddressUnusable(host, port, error) from error
 
 
 def limit_arenas() -> None:
@@ -104,6 +125,7 @@ def make_server(settings: Settings, app: "FastAPI") -> "uvicorn.Server":
         log_level="warning",
         log_config=None,  # what it logs is written as all the rest is
         access_log=False,
+        forwarded_allow_ips=_INNER_NETWORKS if settings.on_space else None,
         ws="none",  # a request to upgrade is answered as a plain one
         timeout_graceful_shutdown=8,
     )

@@ -82,6 +82,17 @@ class StateUnusable(ServingError, OSError):
         )
 
 
+class AddressUnusable(ServingError, OSError):
+    """The server cannot listen where it was told to."""
+
+    def __init__(self, host: str, port: int, problem: OSError) -> None:
+        super().__init__(
+            f"The server cannot listen on {host}, port {port} ({problem.strerror or problem}). "
+            "Choose others with GRADIO_SERVER_NAME and GRADIO_SERVER_PORT (0 takes any free port)"
+            ", or end the program that has this one."
+        )
+
+
 class NotStored(ServingError, OSError):
     """The disk is full, or does not take what is written."""
 

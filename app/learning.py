@@ -164,7 +164,8 @@ class LearningService:
         problems = []
         if find_spec("tensorflow") is None:
             problems.append(
-                "TensorFlow is not installed here: pip install 'fruit-classifier[train]'."
+                "Retraining needs TensorFlow, which is not installed here: in the folder of this "
+                "program, pip install -e '.[train]', and start it again."
             )
         if mode == "quick":
             problems += self._quick_problems(active.version, learns)
