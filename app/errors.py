@@ -4,6 +4,7 @@ ServingError
 ├── InvalidSettings     (ValueError)    an environment variable cannot be used
 ├── StateInUse          (RuntimeError)  another app works in the state folder
 ├── StateUnusable       (OSError)       the state folder cannot be written
+├── AddressUnusable     (OSError)       the server cannot listen there
 ├── BadRequest          (ValueError)    400  the request is not put together as documented
 ├── InvalidSchedule     (ValueError)    400  a schedule cannot be kept
 ├── TokenRequired       (PermissionError)  401  this is the operator's, and no token came
@@ -45,7 +46,7 @@ from typing import TYPE_CHECKING, Any, Final
 from sqlalchemy.exc import OperationalError
 
 from data.errors import DataError, ImageTooLarge, UnsupportedImage
-from models.errors import ModelError, VersionNotFound, VersionRejected
+from models.errors import ModelError, VersionInUse, VersionNotFound, VersionRejected
 
 if TYPE_CHECKING:
     import gradio as gr
@@ -313,34 +314,35 @@ _DISK_PROBLEMS: Final = (
 _SQLITE_PROBLEMS: Final = (
     "database or disk is full", "attempt to write a readonly database", "disk I/O error",
 )  # fmt: skip
-_STATUS: Final[tuple[tuple[type[Exception], int], ...]] = (
-    (BadRequest, 400),
-    (InvalidSchedule, 400),
-    (TokenRequired, 401),
-    (WrongToken, 401),
-    (OperatorOff, 403),
-    (FromAnotherSite, 403),
-    (JobNotFound, 404),
-    (AlertNotFound, 404),
-    (VersionNotFound, 404),
-    (NotReady, 409),
-    (VersionRejected, 409),
-    (UnknownRoute, 404),
-    (MethodNotAllowed, 405),
-    (StoreFull, 413),
-    (PayloadTooLarge, 413),
-    (TooManyFiles, 413),
-    (ImageTooLarge, 413),
-    (UnsupportedContent, 415),
-    (UnsupportedImage, 415),
-    (DataError, 422),  # a picture that is damaged, or an archive that is
-    (Overloaded, 429),
-    (TooManyRequests, 429),
-    (TooManyAttempts, 429),
-    (TooManyJobs, 429),
-    (NoModel, 503),
-    (NotStored, 507),
-)
+_STATUS: Final[dict[type[Exception], int]] = {
+    BadRequest: 400,
+    InvalidSchedule: 400,
+    TokenRequired: 401,
+    WrongToken: 401,
+    OperatorOff: 403,
+    FromAnotherSite: 403,
+    JobNotFound: 404,
+    AlertNotFound: 404,
+    VersionNotFound: 404,
+    NotReady: 409,
+    VersionRejected: 409,
+    VersionInUse: 409,
+    UnknownRoute: 404,
+    MethodNotAllowed: 405,
+    StoreFull: 413,
+    PayloadTooLarge: 413,
+    TooManyFiles: 413,
+    ImageTooLarge: 413,
+    UnsupportedContent: 415,
+    UnsupportedImage: 415,
+    DataError: 422,  # a picture that is damaged, or an archive that is
+    Overloaded: 429,
+    TooManyRequests: 429,
+    TooManyAttempts: 429,
+    TooManyJobs: 429,
+    NoModel: 503,
+    NotStored: 507,
+}
 
 
 def describe_error(error: Exception, request_id: str) -> tuple[int, dict[str, str]]:
@@ -353,7 +355,7 @@ def describe_error(error: Exception, request_id: str) -> tuple[int, dict[str, st
         request_id: names the request in the log and in the answer.
     """
     error = _of_the_disk(error) or error
-    status = next((status for kind, status in _STATUS if isinstance(error, kind)), 500)
+    status = next((_STATUS[kind] for kind in type(error).__mro__ if kind in _STATUS), 500)
     if status < 500 or isinstance(error, ServingError | ModelError):
         return status, _description(error, str(error), request_id)
     _log.error("request %s failed", request_id, exc_info=error)

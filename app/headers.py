@@ -21,8 +21,36 @@ _FILES: Final = "/gradio_api/file"
 _OF_HUB: Final = "'self' https://huggingface.co https://*.hf.space"
 
 
+_FOR_OTHER_SITES: Final = {
+    "Access-Control-Allow-Origin": "*",
+    "Access-Control-Expose-Headers": "Retry-After, X-Request-ID",
+}
+
+
+def answer_headers(on_space: bool) -> dict[str, str]:
+    """Return the headers of any answer of ours that is no uploaded file.
+
+    Args:
+        on_space: whether pages of the Hugging Face Hub may show the page.
+    """
+    headers = {
+        "Content-Security-Policy": _PAGE.format(ancestors=_OF_HUB if on_space else "'self'"),
+        "X-Content-Type-Options": "nosniff",
+        "Referrer-Policy": "strict-origin-when-cross-origin",
+        "Permissions-Policy": "camera=(self), microphone=(), geolocation=(), payment=()",
+    }
+    if not on_space:
+        headers["X-Frame-Options"] = "SAMEORIGIN"  # cannot name the Hub's pages
+    return headers
+
+
+def open_headers(on_space: bool) -> dict[str, str]:
+    """Return the headers of an answer that pages of other sites may read."""
+    return answer_headers(on_space) | _FOR_OTHER_SITES
+
+
 class SecurityHeaders:
-    """Adds these headers to every answer that does not have them.
+    """Puts the security headers into every answer.
 
     Args:
         app: answers.
@@ -31,27 +59,20 @@ class SecurityHeaders:
 
     def __init__(self, app: ASGIApp, *, on_space: bool) -> None:
         self._app = app
-        self._page = _PAGE.format(ancestors=_OF_HUB if on_space else "'self'")
-        self._common = {
-            "X-Content-Type-Options": "nosniff",
-            "Referrer-Policy": "strict-origin-when-cross-origin",
-            "Permissions-Policy": "camera=(self), microphone=(), geolocation=(), payment=()",
-        }
-        if not on_space:
-            self._common["X-Frame-Options"] = "SAMEORIGIN"  # cannot name the Hub's pages
+        self._ours = answer_headers(on_space)
+        self._uploaded = self._ours | {"Content-Security-Policy": _UPLOADED}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer, with the headers."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        policy = _UPLOADED if _FILES in scope["path"] else self._page
+        wanted = self._uploaded if _FILES in scope["path"] else self._ours
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
-                headers["Content-Security-Policy"] = policy
-                for name, value in self._common.items():
+                for name, value in wanted.items():
                     headers[name] = value
             await send(message)
 
@@ -65,6 +86,6 @@ def allow_other_sites(app: FastAPI) -> None:
         allow_origins=["*"],
         allow_methods=["GET", "POST"],
         allow_headers=["*"],
-        expose_headers=["Retry-After", "X-Request-ID"],
+        expose_headers=_FOR_OTHER_SITES["Access-Control-Expose-Headers"].split(", "),
         allow_credentials=False,
     )

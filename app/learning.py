@@ -23,6 +23,7 @@ from data.sources import PUBLIC_SOURCES
 from data.splits import Split
 from data.state import jobs_dir, snapshots_dir
 from data.store import DatasetStore, StoredImage
+from models.errors import VersionInUse
 from models.jobs import (
     FETCH,
     MIN_NEW_CLASS,
@@ -279,6 +280,21 @@ class LearningService:
         """
         manifest = self._service.roll_back("rolled back")
         return _describe(self._registry.get(manifest.version), manifest.version)
+
+    def delete(self, version: str) -> dict[str, Any]:
+        """Delete a version for good, and return what it was.
+
+        Raises:
+            VersionNotFound: there is no such version.
+            VersionInUse: it is live, or the shipped one, or a retraining may be working with it.
+        """
+        what = _describe(self._registry.get(version), None)
+        if version == self._service.served.manifest.version:
+            raise VersionInUse(f"{version} is live; put another one live before you delete it.")
+        if any(job["state"] == JobState.RUNNING for job in self.jobs()):
+            raise VersionInUse("A retraining is running; delete versions when it is over.")
+        self._registry.delete(version)
+        return what
 
     @property
     def schedule(self) -> Schedule:

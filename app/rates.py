@@ -3,6 +3,7 @@
 import math
 import time
 from collections.abc import Callable
+from functools import lru_cache
 from ipaddress import IPv6Address, ip_address
 from typing import Final
 
@@ -47,37 +48,53 @@ class Rate:
         return max(1, math.ceil(resets_at - time.time()))
 
 
-class RateLimits:
-    """Refuses the requests of a client that sends too many, before anything is done for them.
+class ClientLimit:
+    """How many calls one client may send.
 
     Args:
-        app: answers the others.
-        rate: how many a client may send.
+        per_minute: so many.
         is_exempt: tells whose requests are not counted.
         metrics: counts what was refused.
     """
 
     def __init__(
-        self,
-        app: ASGIApp,
-        *,
-        rate: Rate,
-        is_exempt: Callable[[HTTPConnection], bool],
-        metrics: Metrics,
+        self, per_minute: int, is_exempt: Callable[[HTTPConnection], bool], metrics: Metrics
     ) -> None:
-        self._app = app
-        self._rate = rate
+        self._rate = Rate(per_minute)
         self._is_exempt = is_exempt
         self._metrics = metrics
+
+    def require(self, connection: HTTPConnection) -> None:
+        """Count a call.
+
+        Raises:
+            TooManyRequests: it is one too many.
+        """
+        client = client_key(connection)
+        if not self._is_exempt(connection) and not self._rate.hit(client):
+            self._metrics.refused(TooManyRequests.__name__)
+            raise TooManyRequests(self._rate.wait_s(client))
+
+
+class RateLimits:
+    """Refuses the calls of a client that sends too many, before anything is done for them.
+
+    Args:
+        app: answers the others.
+        limit: how many a client may send.
+    """
+
+    def __init__(self, app: ASGIApp, *, limit: ClientLimit) -> None:
+        self._app = app
+        self._limit = limit
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer or refuse the request."""
         if scope["type"] == "http" and _is_counted(path_of(scope)):
             connection = HTTPConnection(scope)
-            client = client_key(connection)
-            if not self._is_exempt(connection) and not self._rate.hit(client):
-                self._metrics.refused(TooManyRequests.__name__)
-                error = TooManyRequests(self._rate.wait_s(client))
+            try:
+                self._limit.require(connection)
+            except TooManyRequests as error:
                 request_id = new_request_id(connection.headers.get("x-request-id"))
                 await error_response(error, request_id)(scope, receive, send)
                 return
@@ -86,7 +103,11 @@ class RateLimits:
 
 def client_key(connection: HTTPConnection) -> str:
     """Return what a client is counted under: its address, or its network for IPv6."""
-    host = connection.client.host if connection.client else "unknown"
+    return _key(connection.client.host if connection.client else "unknown")
+
+
+@lru_cache(maxsize=1024)
+def _key(host: str) -> str:
     try:
         address = ip_address(host)
     except ValueError:

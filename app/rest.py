@@ -30,6 +30,7 @@ from app.schemas import (
     PREDICT_REQUEST,
     UPLOAD_ERRORS,
     UPLOAD_REQUEST,
+    VERSION,
     ActivateBody,
     AlertBody,
     ClassProgress,
@@ -69,6 +70,7 @@ ROUTES: Final = {
     "/api/jobs/{job_id}/cancel": "POST",
     "/api/models": "GET",
     "/api/models/roll_back": "POST",
+    "/api/models/{version}": "DELETE",
     "/api/models/{version}/activate": "POST",
     "/api/schedule": "GET, PUT",
 }
@@ -317,6 +319,14 @@ def _add_learning_routes(router: APIRouter, learning: LearningService) -> None:
                 learning.activate, version, override=body.override, reason=body.reason
             )
         )
+
+    @router.delete(
+        "/models/{version}", response_model=ModelBody, responses=LEARNING_ERRORS,
+        openapi_extra={"parameters": [VERSION]},
+    )  # fmt: skip
+    async def delete(request: Request) -> Response:
+        """Delete a version that is not live, for good, and return what it was."""
+        return to_json(await asyncio.to_thread(learning.delete, request.path_params["version"]))
 
     @router.get("/schedule", response_model=ScheduleBody, responses=LEARNING_ERRORS)
     async def schedule(request: Request) -> Response:

@@ -313,9 +313,8 @@ PREDICT_REQUEST: Final[dict[str, Any]] = {
 }
 JOB_ID: Final = number_in_path("job_id", "Of `GET /api/jobs`.")
 ALERT_ID: Final = number_in_path("alert_id", "Of `GET /api/alerts`.")
-ACTIVATE_REQUEST: Final = json_body(ActivateBody) | {
-    "parameters": [_in_path("version", "Of `GET /api/models`.", {"type": "string"})]
-}
+VERSION: Final = _in_path("version", "Of `GET /api/models`.", {"type": "string"})
+ACTIVATE_REQUEST: Final = json_body(ActivateBody) | {"parameters": [VERSION]}
 UPLOAD_REQUEST: Final[dict[str, Any]] = {
     "requestBody": {
         "required": True,

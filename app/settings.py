@@ -5,6 +5,7 @@ import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Final, TypeVar
@@ -196,6 +197,7 @@ def _root_path(environ: Mapping[str, str]) -> str:
     return path
 
 
+@lru_cache(maxsize=1024)
 def is_loopback(host: str) -> bool:
     """Return whether a name or address is this machine's own."""
     try:

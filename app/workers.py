@@ -7,11 +7,14 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from app.errors import Overloaded
 
 T = TypeVar("T")
+
+_NEWEST: Final = 0.05  # how much the last task says about how long one takes
+_MAX_RETRY_S: Final = 30.0
 
 
 class WorkerPool:
@@ -41,6 +44,8 @@ class WorkerPool:
         self._clock = clock
         self._lock = threading.Lock()
         self._pending = 0
+        self._task_s = 0.01  # of late
+        self._next_at = 0.0  # when the last of those that were refused may come back
 
     @property
     def pending(self) -> int:
@@ -54,7 +59,8 @@ class WorkerPool:
             Overloaded: too many requests are pending.
         """
         if self._pending >= self._max_pending:
-            raise Overloaded(1.0)
+            with self._lock:
+                raise self._overloaded()
 
     def submit(self, task: Callable[[], T]) -> Future[T]:
         """Start one task as one request, and return its future.
@@ -67,9 +73,13 @@ class WorkerPool:
         asked_at = self._clock()
 
         def run() -> T:
-            if self._clock() - asked_at > self._max_wait_s:
+            begun_at = self._clock()
+            if begun_at - asked_at > self._max_wait_s:
                 raise Overloaded(self._max_wait_s)
-            return task()
+            try:
+                return task()
+            finally:
+                self._task_s += _NEWEST * (self._clock() - begun_at - self._task_s)
 
         try:
             future = self._executor.submit(run)
@@ -125,8 +135,18 @@ class WorkerPool:
     def _acquire(self) -> None:
         with self._lock:
             if self._pending >= self._max_pending:
-                raise Overloaded(1.0)
+                raise self._overloaded()
             self._pending += 1
+
+    def _overloaded(self) -> Overloaded:
+        """Return when to come back, each a little later than the one before.
+
+        Whoever obeys then arrives as fast as others are answered, instead of all at once.
+        """
+        now, each_s = self._clock(), self._task_s / self._threads
+        after = max(self._next_at, now + self._pending * each_s) + each_s
+        self._next_at = min(after, now + _MAX_RETRY_S)
+        return Overloaded(self._next_at - now)
 
     def _release(self) -> None:
         with self._lock:

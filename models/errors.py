@@ -5,7 +5,7 @@ ModelError
 ├── InvalidVersion    (ValueError)   a version's files are damaged or do not match its manifest
 ├── VersionRejected   (RuntimeError) the gate refused it, and nobody overrode that on purpose
 ├── InvalidJob        (ValueError)   a file of a retrain job is missing or damaged
-└── VersionInUse      (RuntimeError) the active version cannot be deleted
+└── VersionInUse      (RuntimeError) a version that is needed cannot be deleted
 """
 
 from collections.abc import Sequence
@@ -44,4 +44,4 @@ class InvalidJob(ModelError, ValueError):
 
 
 class VersionInUse(ModelError, RuntimeError):
-    """The active version, or the shipped baseline, cannot be deleted."""
+    """A version that is active, shipped or at work cannot be deleted."""

@@ -7,6 +7,7 @@ what people send still is like what the version was tested on. No picture is in 
 
 import io
 import json
+import math
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -131,18 +132,22 @@ def picture_statistics(image: NDArray[np.uint8]) -> NDArray[np.float32]:
         float32 (S,): mean and deviation of the lightness, mean saturation, the share of the border
         that is white, and the mean step of lightness from one pixel to the next.
     """
-    red, green, blue = (image[::4, :, channel].astype(np.int16) for channel in range(3))
-    high, low = (
-        each(each(red, green), blue)  # (H / 4, W)
-        for each in (np.maximum, np.minimum)
-    )
-    light = high + low  # 0..510
-    white = sum(int((edge >= _WHITE).sum()) for edge in (low[0], low[-1], low[:, 0], low[:, -1]))
+    # Sums of whole numbers: this runs beside every prediction, and NumPy's own mean and deviation
+    # take three times as long on so few.
+    red, green, blue = image[::4].transpose(2, 0, 1).astype(np.int16, order="C")
+    high = np.maximum(np.maximum(red, green), blue)  # (H / 4, W)
+    low = np.minimum(np.minimum(red, green), blue)
+    light = (high + low).astype(np.int64)  # 0..510
+    n, lightness = light.size, int(light.sum())
+    deviation = math.sqrt(max(0, n * int(np.vdot(light, light)) - lightness**2)) / n
+    edges = (low[0], low[-1], low[:, 0], low[:, -1])
+    white = sum(np.count_nonzero(edge >= _WHITE) for edge in edges)
+    steps = np.abs(light[:, 1:] - light[:, :-1])
     found = (
-        light.mean() / 510,
-        light.std() / 255,
-        (high - low).mean() / 255,
+        lightness / n / 510,
+        deviation / 255,
+        int((high - low).sum(dtype=np.int64)) / n / 255,
         white / (2 * sum(low.shape)),
-        np.abs(light[:, 1:] - light[:, :-1]).mean() / 128,
+        int(steps.sum()) / max(1, steps.size) / 128,
     )
     return np.minimum(np.array(found, np.float32), 1.0)

@@ -328,6 +328,8 @@ class ModelRegistry:
         aside = (self._root / SET_ASIDE_NAME).glob("v*")
         taken = [_number(f.name.partition(".")[0]) for f in (*self._folders(), *aside)]
         taken += [_number(v.version) for v in self.list()]
+        # One that was live and is deleted lives on in the history, which must mean no other.
+        taken += [_number(version) for version in self.choices() if is_version(version)]
         number = max(taken, default=0) + 1
         while True:
             folder = self._versions / f"v{number:04d}"

@@ -40,6 +40,10 @@ _ASK_ACTIVATE: Final = (
     "it' : ''; if (!version || !confirm('Put ' + version + ' live' + words + '?')) throw 'kept'; "
     "return [version, override, reason]; }"
 )
+_ASK_DELETE: Final = (
+    "(version) => { if (!version || !confirm('Delete ' + version + ' for good? Its scores and its "
+    "model are gone then.')) throw 'kept'; return version; }"
+)
 
 
 def build_tab(learning: LearningService, tab: gr.Tab, others: list[gr.Tab]) -> None:
@@ -71,6 +75,7 @@ def build_tab(learning: LearningService, tab: gr.Tab, others: list[gr.Tab]) -> N
         with gr.Row():
             activate_button = gr.Button("Put live", elem_id="activate")
             back_button = gr.Button("Roll back", elem_id="roll-back")
+            delete_button = gr.Button("Delete", variant="stop", elem_id="delete-version")
     _build_schedule(learning, tab)
     with gr.Accordion("Earlier retrainings", open=False, elem_id="jobs-box"):
         earlier = gr.HTML(elem_id="jobs")
@@ -84,7 +89,7 @@ def build_tab(learning: LearningService, tab: gr.Tab, others: list[gr.Tab]) -> N
         job = learning.job(newest["job_id"]) if newest else None
         models = learning.models()
         state = (newest["job_id"], newest["state"]) if newest else ()
-        now = f"{state} {models[0]['version']} {_live(models)}"
+        now = f"{state} {[m['version'] for m in models]} {_live(models)}"
         shown = (job_html(job), gr.Button(visible=running), now)
         if now == last:
             return (*shown, *(gr.skip() for _ in looked[len(shown) :]))
@@ -123,6 +128,10 @@ def build_tab(learning: LearningService, tab: gr.Tab, others: list[gr.Tab]) -> N
         gr.Info(f"{version} is live.")
         return False, ""
 
+    def remove(version: str) -> None:
+        _call(lambda: learning.delete(version))
+        gr.Info(f"{version} is deleted.")  # and, returning None, no version is chosen any more
+
     def go_back() -> None:
         gr.Info(f"{_call(learning.roll_back)['version']} is live again.")
 
@@ -143,6 +152,9 @@ def build_tab(learning: LearningService, tab: gr.Tab, others: list[gr.Tab]) -> N
         put_live, [version, override, reason], [override, reason], js=_ASK_ACTIVATE, **quiet
     ).then(refresh, mode, looked, **quiet)
     back_button.click(go_back, None, None, js=_ASK_ROLL_BACK, **quiet).then(
+        refresh, mode, looked, **quiet
+    )
+    delete_button.click(remove, version, version, js=_ASK_DELETE, **quiet).then(
         refresh, mode, looked, **quiet
     )
     _add_api(learning)
@@ -225,6 +237,10 @@ def _add_api(learning: LearningService) -> None:
         """Serve a version; as POST /api/models/{version}/activate."""
         return _call(lambda: learning.activate(version, override=override, reason=reason))
 
+    def delete_version(version: str) -> dict[str, Any]:
+        """Delete a version that is not live; as DELETE /api/models/{version}."""
+        return _call(lambda: learning.delete(version))
+
     def roll_back() -> dict[str, Any]:
         """Serve the version before the present one; as POST /api/models/roll_back."""
         return _call(learning.roll_back)
@@ -243,8 +259,8 @@ def _add_api(learning: LearningService) -> None:
         return learning.describe_schedule()
 
     for function in (
-        retrain, fetch_base_set, jobs, job, cancel, models, activate, roll_back, schedule,
-        set_schedule,
+        retrain, fetch_base_set, jobs, job, cancel, models, activate, delete_version, roll_back,
+        schedule, set_schedule,
     ):  # fmt: skip
         # Gradio hands over whatever was sent, of any kind.
         api(validate_call(function), api_name=function.__name__, queue=False)

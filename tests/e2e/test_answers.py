@@ -66,8 +66,8 @@ def test_gradio_names_are_those_of_rest(server: Server, gradio: Client, photos: 
 
     assert set(named) == {
         "/predict", "/status", "/health", "/alerts", "/upload_retrain_data", "/retrain",
-        "/fetch_base_set", "/jobs", "/job",
-        "/cancel", "/models", "/activate", "/roll_back", "/schedule", "/set_schedule",
+        "/fetch_base_set", "/jobs", "/job", "/cancel",
+        "/models", "/activate", "/delete_version", "/roll_back", "/schedule", "/set_schedule",
     }  # fmt: skip
     assert gradio.predict(api_name="/health") == httpx.get(f"{server.url}/api/health").json()
     assert set(gradio.predict(api_name="/status")) == set(

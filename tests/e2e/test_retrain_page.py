@@ -73,6 +73,12 @@ def test_photos_are_learned_put_live_and_rolled_back(
     page.wait_for_selector("#versions tr:has-text('v0002') .fc-state-succeeded")
     assert served(own_server) == "v0002"
 
+    page.fill("#version input", "v0003")
+    page.keyboard.press("Enter")
+    page.click("#delete-version")
+    page.wait_for_selector("#versions tr:has-text('v0003')", state="detached")
+    assert [m["version"] for m in httpx.get(f"{own_server.url}/api/models").json()] == ["v0002"]
+
 
 def test_a_running_job_is_cancelled_and_the_gradio_api_tells_all(
     page: sync_api.Page, own_server: Server

@@ -18,7 +18,7 @@ from app.rest import build_router
 from app.service import PredictionService
 from app.settings import Settings
 from data.store import DatasetStore
-from models.errors import VersionRejected
+from models.errors import VersionInUse, VersionNotFound, VersionRejected
 from models.manifest import KERAS_NAME, REHEARSAL_NAME
 from models.registry import ModelRegistry
 from tests.conftest import REFUSING_LABELS, colour_model, encode, local_client, publish
@@ -200,6 +200,36 @@ def test_a_thorough_retraining_without_photos_offers_the_base_set(
         learning.retrain("fast")
 
 
+def test_a_version_that_is_not_live_is_deleted(learning: LearningService) -> None:
+    add_photos(learning)
+    finished(learning, learning.retrain().id)
+    with pytest.raises(VersionInUse, match="v0002 is live"):
+        learning.delete("v0002")
+
+    assert learning.delete("v0001")["version"] == "v0001"
+
+    assert [m["version"] for m in learning.models()] == ["v0002"]
+    with pytest.raises(VersionNotFound):
+        learning.delete("v0001")
+
+
+def test_nothing_is_deleted_under_a_running_job(
+    learning: LearningService, registry: ModelRegistry, state: Path
+) -> None:
+    publish(registry, colour_model(REFUSING_LABELS), REFUSING_LABELS)
+    (state / "wait").touch()
+    add_photos(learning)
+    job = learning.retrain()
+    while learning.job(job.id)["state"] == "queued":
+        time.sleep(0.02)
+
+    with pytest.raises(VersionInUse, match="running"):
+        learning.delete("v0002")
+
+    (state / "wait").unlink()
+    finished(learning, job.id)
+
+
 @pytest.fixture
 def client(learning: LearningService) -> TestClient:
     app = FastAPI()
@@ -220,6 +250,8 @@ def test_rest_retrains_lists_and_rolls_back(client: TestClient, learning: Learni
     assert client.post("/api/models/roll_back").json()["version"] == "v0001"
     assert client.post("/api/models/v0002/activate").json()["active"] is True
     assert client.post(f"/api/jobs/{job_id}/cancel").json()["state"] == "succeeded"
+    assert client.delete("/api/models/v0001").json()["version"] == "v0001"
+    assert [m["version"] for m in client.get("/api/models").json()] == ["v0002"]
 
 
 def test_rest_keeps_a_schedule(client: TestClient) -> None:
@@ -240,6 +272,8 @@ def test_rest_keeps_a_schedule(client: TestClient) -> None:
         ("GET", "/api/jobs/99", b"", 404, "no job 99"),
         ("GET", "/api/jobs/one", b"", 400, "'one' is no job number"),
         ("POST", "/api/models/v0099/activate", b"", 404, "v0099"),
+        ("DELETE", "/api/models/v0099", b"", 404, "v0099"),
+        ("DELETE", "/api/models/v0001", b"", 409, "is live"),
         ("POST", "/api/models/roll_back", b"", 404, "previous"),
         ("PUT", "/api/schedule", b'{"cron": "x"}', 400, "Wrong number of fields"),
         ("DELETE", "/api/jobs/3", b"", 405, "use GET"),

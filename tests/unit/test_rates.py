@@ -8,7 +8,7 @@ from fastapi.testclient import TestClient
 from starlette.requests import HTTPConnection
 
 from app.metrics import Metrics
-from app.rates import Rate, RateLimits, client_key
+from app.rates import ClientLimit, RateLimits, client_key
 
 
 def limited(metrics: Metrics, per_minute: int = 2, **options: Any) -> FastAPI:
@@ -18,12 +18,8 @@ def limited(metrics: Metrics, per_minute: int = 2, **options: Any) -> FastAPI:
     def answer(path: str) -> str:
         return path
 
-    app.add_middleware(
-        RateLimits,
-        rate=Rate(per_minute),
-        is_exempt=options.get("is_exempt", lambda connection: False),
-        metrics=metrics,
-    )
+    is_exempt = options.get("is_exempt", lambda connection: False)
+    app.add_middleware(RateLimits, limit=ClientLimit(per_minute, is_exempt, metrics))
     return app
 
 

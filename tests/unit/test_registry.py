@@ -130,6 +130,19 @@ def test_roll_back_skips_deleted_versions_and_says_when_there_is_none(
     assert registry.active().version == "v0002"
 
 
+def test_the_number_of_a_deleted_version_that_was_live_is_not_given_to_another(
+    registry: ModelRegistry,
+) -> None:
+    for _ in range(3):
+        publish(registry)
+    for version in ("v0001", "v0003", "v0002"):
+        registry.activate(version)
+    registry.delete("v0003")
+
+    assert publish(registry).version == "v0004"
+    assert registry.roll_back().version == "v0001"
+
+
 def test_every_change_is_kept_with_its_reason(registry: ModelRegistry) -> None:
     for _ in range(2):
         publish(registry)

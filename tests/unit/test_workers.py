@@ -33,6 +33,32 @@ def test_request_beyond_max_pending_is_overloaded_and_later_ones_are_not() -> No
     assert pool.pending == 0
 
 
+def test_those_who_are_refused_come_back_one_after_the_other() -> None:
+    clock = FakeClock()
+    pool = WorkerPool(threads=2, max_pending=3, max_wait_s=60, clock=clock)
+
+    def task() -> None:
+        clock.now_s += 0.5
+
+    for _ in range(200):  # a task takes half a second, so four a second are answered
+        pool.submit(task).result()
+    with pool.admitted(), pool.admitted(), pool.admitted():
+        waits = [refused_for(pool) for _ in range(200)]
+
+        assert waits[:5] == [1, 2, 2, 2, 2]  # three are pending
+        assert waits[40] == 11
+        assert waits[-1] == 30  # nobody is sent away for longer
+        clock.now_s += 60
+        assert refused_for(pool) == 1
+    pool.close()
+
+
+def refused_for(pool: WorkerPool) -> int:
+    with pytest.raises(Overloaded) as caught:
+        pool.require_room()
+    return caught.value.retry_after_s
+
+
 def test_task_that_waited_too_long_is_overloaded() -> None:
     clock = FakeClock()
     pool = WorkerPool(threads=1, max_pending=9, max_wait_s=2.0, clock=clock)
