@@ -127,6 +127,8 @@ def make_server(settings: Settings, app: "FastAPI") -> "uvicorn.Server":
         access_log=False,
         forwarded_allow_ips=_INNER_NETWORKS if settings.on_space else None,
         ws="none",  # a request to upgrade is answered as a plain one
+        # Longer than clients and proxies keep theirs, or a request meets its connection's end.
+        timeout_keep_alive=75,
         timeout_graceful_shutdown=8,
     )
     return Server(config)

@@ -90,8 +90,6 @@ async def one_client(url: str, photo: bytes, begin: float, seconds: float, found
     reader, writer = await asyncio.open_connection(where.hostname, where.port)
     while (asked_at := time.perf_counter()) < begin + seconds:
         try:
-            if reader.at_eof():  # the server closes a connection on which nothing came for 5 s
-                reader, writer = await asyncio.open_connection(where.hostname, where.port)
             writer.write(head.encode() + photo)
             await writer.drain()
             status, headers = await read_head(reader)

@@ -29,11 +29,21 @@ with TestClient(application, **local) as client:
         "health": [client.get("/api/health").status_code, client.get("/api/health").json()],
         "predict": client.post("/api/predict", content=b"x").json(),
     }
+    abroad = {"origin": "https://elsewhere.example"}
+    headers = {
+        "predict": dict(client.post("/api/predict", content=b"x", headers=abroad).headers),
+        "health": dict(client.get("/api/health", headers=abroad).headers),
+        "preflight": dict(client.options(
+            "/api/predict", headers=abroad | {"access-control-request-method": "POST"}
+        ).headers),
+    }
     pages = application.routes[-1].app._app._app  # behind the direct calls and the guard
     mounted = pages._operators._app.routes[-1].app
     page = mounted.get_blocks()
     session = mounted.state_holder["new"]
 print(json.dumps(answers | {
+    "headers": headers,
+    "queue_look_s": page._queue.sleep_when_free,
     "has_launched": page.has_launched,
     "capacity": page.state_holder.capacity,
     "session_configs": len(session.config_values),
@@ -84,6 +94,20 @@ def test_page_keeps_its_limits(facts: dict[str, Any]) -> None:
     assert (facts["session_configs"], facts["session_components"] > 100) == (0, True)
     assert (facts["allowed_paths"], facts["monitoring"], facts["analytics"]) == ([], False, False)
     assert facts["limits"] == [None]
+
+
+def test_the_busy_route_has_the_headers_of_all_others(facts: dict[str, Any]) -> None:
+    predict, health = facts["headers"]["predict"], facts["headers"]["health"]
+
+    assert "nosniff" in health.values()
+    assert {name: predict.get(name) for name in health} == health | {
+        name: predict[name] for name in ("content-length", "x-request-id")
+    }
+    assert facts["headers"]["preflight"]["access-control-allow-methods"] == "GET, POST"
+
+
+def test_an_idle_page_does_not_look_for_work_all_the_time(facts: dict[str, Any]) -> None:
+    assert facts["queue_look_s"] >= 0.01  # Gradio's own is a millisecond
 
 
 def test_hub_client_is_not_imported_for_a_mirror_that_is_off(facts: dict[str, Any]) -> None:
