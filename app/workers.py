@@ -1,6 +1,8 @@
 """A few threads that decode and predict, with a bounded queue before them."""
 
 import asyncio
+import os
+import sys
 import threading
 import time
 from collections import deque
@@ -15,6 +17,16 @@ T = TypeVar("T")
 
 _NEWEST: Final = 0.05  # how much the last task says about how long one takes
 _MAX_RETRY_S: Final = 30.0
+_NICENESS: Final = 5
+
+
+def _step_back() -> None:
+    """Let the event loop go before this thread, where threads have priorities of their own.
+
+    A loop that waits for a core holds the interpreter lock, or the answer that is ready.
+    """
+    if sys.platform == "linux":
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)
 
 
 class WorkerPool:
@@ -37,7 +49,9 @@ class WorkerPool:
         max_wait_s: float,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._executor = ThreadPoolExecutor(threads, thread_name_prefix="predict")
+        self._executor = ThreadPoolExecutor(
+            threads, thread_name_prefix="predict", initializer=_step_back
+        )
         self._threads = threads
         self._max_pending = max_pending
         self._max_wait_s = max_wait_s
