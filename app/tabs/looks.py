@@ -48,6 +48,20 @@ def theme() -> gr.themes.Base:
         button_primary_background_fill_hover_dark="*primary_800",
         checkbox_label_background_fill_selected="*primary_700",
         checkbox_label_background_fill_selected_dark="*primary_700",
+        # Nor does it draw the edges of fields, of which 1.4.11 asks 3 to 1.
+        input_border_width="1px",
+        input_border_color="*neutral_500",
+        input_border_color_dark="*neutral_500",
+        checkbox_border_width="1px",
+        checkbox_border_color="*neutral_500",
+        checkbox_border_color_dark="*neutral_400",
+        button_border_width="1px",
+        button_secondary_border_color="*neutral_400",
+        button_secondary_border_color_dark="*neutral_500",
+        button_cancel_border_color="#b91c1c",
+        button_cancel_border_color_dark="#fca5a5",
+        button_cancel_text_color="#b91c1c",
+        button_cancel_text_color_dark="#fca5a5",
     )
 
 
@@ -157,7 +171,9 @@ table.fc-figures { width: 100%; margin: 0; border-collapse: collapse; font-varia
 table.fc-figures th, table.fc-figures td { padding: 6px 10px; text-align: right; border: 0;
   border-bottom: 1px solid var(--border-color-primary); }
 table.fc-figures th:first-child { text-align: left; font-weight: 500; }
-#photos { border: 2px dashed #34a27b; }
+#photos, #new-photos { border: 2px dashed #34a27b; }
+#upload-kept:not(:has([class^=fc-])) { display: none; }
+.gradio-container .block .container > .wrap { border-color: var(--input-border-color); }
 #photos .wrap { font-size: 0; color: #047857; }
 .dark #photos .wrap { color: #6ee7b7; }
 #photos .wrap .or { display: none; }

@@ -121,7 +121,7 @@ def build_tab(
             )
             gr.HTML(
                 '<p class="fc-hint">JPEG, PNG, WebP, GIF, BMP, TIFF or HEIC, up to '
-                f"{settings.max_file_bytes // 1_000_000} MB each; at most {settings.max_files} "
+                f"{settings.max_file_bytes / 1e6:.3g} MB each; at most {settings.max_files} "
                 "photos at once. You can also paste a photo anywhere on this page.</p>"
             )
             with gr.Accordion("Use the camera", open=False, elem_id="camera-box"):

@@ -68,7 +68,7 @@ def test_every_answer_is_one_that_the_document_announces(fresh: Server, tmp_path
     )
 
     assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
-    assert "18 selected" in done.stdout
+    assert "19 selected" in done.stdout
     assert httpx.get(f"{fresh.url}/api/jobs").json() == []
 
 
