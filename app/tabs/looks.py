@@ -62,6 +62,8 @@ def theme() -> gr.themes.Base:
         button_cancel_border_color_dark="#fca5a5",
         button_cancel_text_color="#b91c1c",
         button_cancel_text_color_dark="#fca5a5",
+        button_cancel_background_fill_dark="*neutral_800",
+        button_cancel_background_fill_hover_dark="*neutral_900",
     )
 
 
