@@ -47,7 +47,7 @@ def test_a_new_class_is_rehearsed_added_browsed_removed_and_restored(
     assert httpx.get(f"{own_server.url}/api/classes").json() == []
 
     page.get_by_role("button", name="Add 3 photos").click()
-    page.wait_for_selector("text=Kept")
+    page.wait_for_selector("#report h3 >> text=Kept")
     (row,) = httpx.get(f"{own_server.url}/api/classes").json()
     assert (row["class_name"], row["photos"]) == ("dragon fruit", 3)
     page.wait_for_selector("#progress >> text=Dragon fruit")
@@ -83,7 +83,7 @@ def test_a_photo_of_another_class_is_shown_beside_its_twin_and_relabelled(
     page.get_by_label("Relabel photos that are here").check()
     page.wait_for_selector(".fc-file-relabelled")
     page.get_by_role("button", name="Add 1 photo").click()
-    page.wait_for_selector("text=Kept")
+    page.wait_for_selector("#report h3 >> text=Kept")
     (row,) = httpx.get(f"{own_server.url}/api/classes").json()
     assert row["class_name"] == "papaya"
 
