@@ -1,7 +1,7 @@
 """Retraining and versions: start jobs, follow them, put versions live and roll back.
 
 The flow right of the process boundary is in ``training``; here is what leads to it and what follows
-from it: a snapshot goes out, a published version with the gate's report comes back, and only a
+from it: a request goes out, a published version with the gate's report comes back, and only a
 version that passed is served.
 """
 
@@ -21,7 +21,7 @@ from app.service import PredictionService
 from data.labels import NONE_OF_THESE
 from data.sources import PUBLIC_SOURCES
 from data.splits import Split
-from data.state import jobs_dir, snapshots_dir
+from data.state import jobs_dir
 from data.store import DatasetStore, StoredImage
 from models.errors import VersionInUse
 from models.jobs import (
@@ -328,13 +328,9 @@ class LearningService:
                 niceness=_NICENESS,
             ).write(folder)
             return
-        snapshot = self._store.snapshot()
-        path = snapshots_dir(self._state_dir) / f"{snapshot.digest[:16]}.json"
-        snapshot.save(path)
         JobRequest(
             mode=job.mode,  # type: ignore[arg-type]  # pydantic checks it
             state_dir=str(self._state_dir.absolute()),
-            snapshot=str(path.absolute()),
             start=self._service.served.manifest.version,
             threads=self._threads,
             niceness=_NICENESS,

@@ -9,7 +9,7 @@ import logging
 import os
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -47,6 +47,7 @@ from data.journal import Journal, Row
 from data.labels import normalise_label
 from data.snapshot import Snapshot, SnapshotImage
 from data.splits import Split, split_of
+from data.state import snapshots_dir, store_dir
 
 T = TypeVar("T")
 _log = logging.getLogger(__name__)
@@ -402,6 +403,14 @@ class DatasetStore:
                     )
                 ],
             )
+
+
+def take_snapshot(state: Path) -> Snapshot:
+    """Return the images of the state's store as they are now, and keep the list beside it."""
+    with closing(DatasetStore(store_dir(state))) as store:
+        snapshot = store.snapshot()
+    snapshot.save(snapshots_dir(state) / f"{snapshot.digest[:16]}.json")
+    return snapshot
 
 
 class StoreBatch:

@@ -51,8 +51,7 @@ class JobRequest(_File):
 
     Attributes:
         mode: ``quick`` fits the last layer, ``thorough`` the whole network.
-        state_dir: the folder of all mutable state.
-        snapshot: the file with the images to learn from.
+        state_dir: the folder of all mutable state; its store holds the images to learn from.
         start: the active version, that the candidate starts from and is compared with.
         threads: of TensorFlow.
         niceness: added to the process's own, 0 to 19.
@@ -60,7 +59,6 @@ class JobRequest(_File):
 
     mode: Mode
     state_dir: str
-    snapshot: str
     start: str
     threads: int
     niceness: int

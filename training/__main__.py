@@ -10,9 +10,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from data.snapshot import Snapshot
-from data.state import snapshots_dir, state_dir, store_dir
-from data.store import DatasetStore
+from data.state import state_dir
+from data.store import take_snapshot
 from models.registry import open_registry
 from training.config import TrainConfig, add_refit_flag
 from training.errors import MissingExtra
@@ -38,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             "rehearse": rehearse_from_flags,
             None: retrain_from_flags,
         }[options.command]
-        return run(options, lambda: _take_snapshot(options.state_dir))
+        return run(options, lambda: take_snapshot(options.state_dir))
     except ModuleNotFoundError as error:
         print(MissingExtra(error.name or "tensorflow"), file=sys.stderr)
         return 1
@@ -95,15 +94,7 @@ def _evaluate(options: argparse.Namespace) -> int:
 def _examine(options: argparse.Namespace) -> int:
     from training.examine import examine_from_flags
 
-    return examine_from_flags(options, lambda: _take_snapshot(options.state_dir))
-
-
-def _take_snapshot(state_dir: Path) -> Snapshot:
-    store = DatasetStore(store_dir(state_dir))
-    snapshot = store.snapshot()
-    store.close()
-    snapshot.save(snapshots_dir(state_dir) / f"{snapshot.digest[:16]}.json")
-    return snapshot
+    return examine_from_flags(options, lambda: take_snapshot(options.state_dir))
 
 
 if __name__ == "__main__":

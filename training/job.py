@@ -21,7 +21,7 @@ from data.fetch import download
 from data.importer import import_archive
 from data.sources import find_source
 from data.state import downloads_dir, store_dir
-from data.store import AddResult, DatasetStore
+from data.store import AddResult, DatasetStore, take_snapshot
 from export.errors import ExportError
 from models.errors import ModelError
 from models.jobs import (
@@ -126,7 +126,6 @@ def _fetch(request: FetchRequest, progress: _ProgressFile) -> str:
 
 def _retrain(request: JobRequest, progress: _ProgressFile) -> str:
     # TensorFlow takes seconds to import; a request that cannot be read does not wait for it.
-    from data.snapshot import Snapshot
     from training.quick import quick_retrain
     from training.thorough import thorough_retrain
     from training.train import use_threads
@@ -135,7 +134,7 @@ def _retrain(request: JobRequest, progress: _ProgressFile) -> str:
     registry = open_registry(Path(request.state_dir))
     flow = {"quick": quick_retrain, "thorough": thorough_retrain}[request.mode]
     published = flow(
-        Snapshot.load(Path(request.snapshot)),
+        take_snapshot(Path(request.state_dir)),
         registry.get(request.start),
         registry,
         on_stage=progress.on_stage,

@@ -5,7 +5,7 @@ TensorFlow runs in a process of its own, as it does in use; this file is the pro
 
 import hashlib
 import io
-import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -105,20 +105,19 @@ def state(tmp_path_factory: pytest.TempPathFactory) -> Path:
     run(sys.executable, "-c", START, str(state))
     store = DatasetStore(state / "store")
     fill(store, "kiwi", KIWI, "uploads")
-    store.snapshot().save(state / "snapshot.json")
     store.close()
     return state
 
 
-@pytest.fixture(scope="module")
-def everything(state: Path) -> Path:
-    """A snapshot of the photographs of all four colours."""
-    store = DatasetStore(state / "all")
+@pytest.fixture
+def everything(state: Path, tmp_path: Path) -> Path:
+    """The same version, and a store that holds the photographs of all four colours."""
+    shutil.copytree(state / "models" / "versions" / "v0001", tmp_path / "models/versions/v0001")
+    store = DatasetStore(tmp_path / "store")
     for label, colour in (COLOURS | {"kiwi": KIWI}).items():
         fill(store, label, colour, "drawn")
-    store.snapshot().save(state / "all.json")
     store.close()
-    return state / "all.json"
+    return tmp_path
 
 
 START = """
@@ -135,14 +134,9 @@ def run(*command: str) -> "subprocess.CompletedProcess[str]":
     return done
 
 
-def start_job(
-    state: Path, folder: Path, mode: Mode = "quick", snapshot: str = "snapshot.json"
-) -> "subprocess.Popen[bytes]":
+def start_job(state: Path, folder: Path, mode: Mode = "quick") -> "subprocess.Popen[bytes]":
     folder.mkdir()
-    JobRequest(
-        mode=mode, state_dir=str(state), snapshot=str(state / snapshot), start="v0001",
-        threads=1, niceness=5,
-    ).write(folder)  # fmt: skip
+    JobRequest(mode=mode, state_dir=str(state), start="v0001", threads=1, niceness=5).write(folder)
     return subprocess.Popen(
         [sys.executable, "-m", "training.job", str(folder)],
         cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
@@ -224,9 +218,9 @@ def test_the_job_told_its_progress(candidate: tuple[Path, JobResult]) -> None:
     assert progress["epochs"][-1]["loss"] <= progress["epochs"][0]["loss"]
 
 
-def test_a_thorough_job_goes_on_training_every_layer(state: Path, everything: Path) -> None:
-    folder = state / "thorough"
-    output = start_job(state, folder, "thorough", everything.name).communicate(timeout=250)[0]
+def test_a_thorough_job_goes_on_training_every_layer(everything: Path) -> None:
+    state, folder = everything, everything / "thorough"
+    output = start_job(state, folder, "thorough").communicate(timeout=250)[0]
     result = JobResult.read(folder)
     assert result is not None, output.decode()
     assert result.version, output.decode()
@@ -264,22 +258,12 @@ def test_a_thorough_job_without_photographs_offers_the_base_set(state: Path) -> 
 
 def test_a_job_that_cannot_learn_says_why(state: Path, tmp_path: Path) -> None:
     folder = tmp_path / "job"
-    empty = DatasetStore(tmp_path / "empty")
-    empty.snapshot().save(tmp_path / "snapshot.json")
-    empty.close()
-    process = start_job(state, folder)
-    process.kill()
-    process.communicate()
-    request = json.loads((folder / "request.json").read_text())
-    request["snapshot"] = str(tmp_path / "snapshot.json")
-    (folder / "request.json").write_text(json.dumps(request))
+    shutil.copytree(state / "models" / "versions" / "v0001", tmp_path / "models/versions/v0001")
 
-    done = subprocess.run(
-        [sys.executable, "-m", "training.job", str(folder)], cwd=ROOT, capture_output=True,
-        check=False,
-    )  # fmt: skip
+    process = start_job(tmp_path, folder)
+    process.communicate(timeout=100)
 
-    assert done.returncode == 1
+    assert process.returncode == 1
     result = JobResult.read(folder)
     assert result is not None
     assert "There is no new photo to learn from." in result.message

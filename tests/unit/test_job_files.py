@@ -35,9 +35,7 @@ def test_before_the_first_line_there_is_no_progress(tmp_path: Path) -> None:
 
 
 def test_a_request_is_read_as_it_was_written(tmp_path: Path) -> None:
-    request = JobRequest(
-        mode="quick", state_dir="var", snapshot="s.json", start="v0002", threads=1, niceness=19
-    )
+    request = JobRequest(mode="quick", state_dir="var", start="v0002", threads=1, niceness=19)
     request.write(tmp_path)
     assert JobRequest.read(tmp_path) == request
 
