@@ -82,6 +82,16 @@ def decode_image(
     Raises:
         InvalidImage: empty, too large, of another format, or damaged.
     """
+    return decode_file(content, limits=limits, target_side_px=target_side_px)[0]
+
+
+def decode_file(
+    content: bytes, *, limits: ImageLimits = DEFAULT_LIMITS, target_side_px: int | None = None
+) -> tuple[RGBImage, str]:
+    """Return the picture in ``content``, and the usual suffix of such a file, such as ``.jpg``.
+
+    Arguments and errors are those of ``decode_image``.
+    """
     _check_bytes(content, limits)
     with warnings.catch_warnings():
         # Our own pixel limit decides; Pillow's warning about large images would be noise.
@@ -92,7 +102,7 @@ def decode_image(
                 if target_side_px is not None:
                     image.draft("RGB", (target_side_px, target_side_px))
                 upright = ImageOps.exif_transpose(image)
-                return _to_array(_to_rgb(upright))
+                return _to_array(_to_rgb(upright)), _suffix(image.format or "")
         except InvalidImage:
             raise
         except UnidentifiedImageError as error:
@@ -155,20 +165,33 @@ def load_model_input(
     return to_model_input(decode_image(content, limits=limits, target_side_px=side_px), side_px)
 
 
-def file_suffix(content: bytes) -> str:
-    """Return the usual file suffix of the encoded image, such as ``.jpg``.
+@dataclass(frozen=True, slots=True)
+class Looks:
+    """What a store keeps of a picture beside its file.
+
+    Attributes:
+        pixel_digest: SHA-256 of the size and the decoded pixels.
+        difference_hash: 64 bits.
+        width_px, height_px: of the upright picture.
+        suffix: of the file, such as ``.jpg``.
+    """
+
+    pixel_digest: str
+    difference_hash: int
+    width_px: int
+    height_px: int
+    suffix: str
+
+
+def look_at(content: bytes, limits: ImageLimits = DEFAULT_LIMITS) -> Looks:
+    """Decode an encoded file, and return what identifies its picture.
 
     Raises:
-        InvalidImage: the format is not one that we accept.
+        InvalidImage: as ``decode_image``.
     """
-    try:
-        with Image.open(io.BytesIO(content), formats=FORMATS) as image:
-            name = image.format or ""
-    except (UnidentifiedImageError, *_DECODER_ERRORS) as error:
-        raise UnsupportedImage(
-            f"The file is not a picture that can be read; accepted: {ACCEPTED}."
-        ) from error
-    return {"JPEG": ".jpg", "TIFF": ".tif", "HEIF": ".heic"}.get(name, f".{name.lower()}")
+    pixels, suffix = decode_file(content, limits=limits)
+    height_px, width_px = pixels.shape[:2]
+    return Looks(pixel_digest(pixels), difference_hash(pixels), width_px, height_px, suffix)
 
 
 def pixel_digest(image: RGBImage) -> str:
@@ -188,6 +211,11 @@ def difference_hash(image: RGBImage) -> int:
     pixels = np.asarray(grey, dtype=np.int16)  # (8, 9)
     bits = (pixels[:, 1:] > pixels[:, :-1]).ravel()  # (64,)
     return int.from_bytes(np.packbits(bits).tobytes(), "big")
+
+
+def _suffix(image_format: str) -> str:
+    usual = {"JPEG": ".jpg", "TIFF": ".tif", "HEIF": ".heic"}
+    return usual.get(image_format, f".{image_format.lower()}")
 
 
 def _check_bytes(content: bytes, limits: ImageLimits) -> None:

@@ -1,9 +1,12 @@
 """From an archive or a folder into the store, with a report of what became of every file."""
 
-from collections import Counter
-from collections.abc import Callable
+import os
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import Path
+from typing import Final, NamedTuple
 
 from data.archives import (
     DEFAULT_ARCHIVE_LIMITS,
@@ -13,12 +16,15 @@ from data.archives import (
     safe_parts,
 )
 from data.errors import InvalidArchive, InvalidImage, InvalidLabel
-from data.images import ACCEPTED, SUFFIXES
+from data.images import ACCEPTED, SUFFIXES, Looks
 from data.sources import Placement, Source, detect_source
 from data.splits import Split
 from data.store import AddResult, DatasetStore, StoreBatch
 
-_BATCH = 1000
+_BATCH: Final = 1000
+# Below, the threads wait for each other longer than decoding takes (measured with JPEGs of 200 px).
+_LARGE_BYTES: Final = 50_000
+_THREADS: Final = os.cpu_count() or 1  # that decode, beside the one that reads and writes
 
 
 @dataclass
@@ -38,6 +44,14 @@ class ImportReport:
     added: Counter[tuple[str, Split]] = field(default_factory=Counter)
     skipped: list[tuple[str, str]] = field(default_factory=list)
     other_label: list[tuple[str, str, str]] = field(default_factory=list)
+
+
+class _Member(NamedTuple):
+    """A picture of an archive: its name there, what the layout says of it, and its bytes."""
+
+    name: str
+    placement: Placement
+    content: bytes
 
 
 def import_archive(
@@ -67,14 +81,16 @@ def import_archive(
     with open_archive(path, limits) as archive:
         names = archive.names()
         parts = {name: safe_parts(name) for name in names}
-        pictures = [n for n in names if PurePosixPath(n.lower()).suffix in SUFFIXES]
+        pictures = [name for name in names if _suffix(name) in SUFFIXES]
         layout = source or detect_source(parts[name] or () for name in pictures[:1000])
         report = ImportReport(layout)
-        for start in range(0, len(names), _BATCH):
-            with store.batch() as batch:
-                for name in names[start : start + _BATCH]:
-                    _import_member(batch, archive.read, name, parts[name], report)
-            on_progress(min(start + _BATCH, len(names)), len(names))
+        with ThreadPoolExecutor(_THREADS) as pool:
+            for start in range(0, len(names), _BATCH):
+                members = _members(archive.read, names[start : start + _BATCH], parts, report)
+                with store.batch() as batch:
+                    for member, looks in _looked_at(members, batch, pool):
+                        _add(batch, member, looks, report)
+                on_progress(min(start + _BATCH, len(names)), len(names))
     if not report.results:
         raise InvalidArchive(
             f"{path.name} holds {len(names):,} files but no picture in a known layout"
@@ -84,49 +100,77 @@ def import_archive(
     return report
 
 
-def _import_member(
-    batch: StoreBatch,
+def _members(
     read: Callable[[str], bytes],
-    name: str,
-    parts: tuple[str, ...] | None,
+    names: Iterable[str],
+    parts: Mapping[str, tuple[str, ...] | None],
     report: ImportReport,
-) -> None:
-    source = report.source
-    try:
-        if parts is None:
-            raise UnreadableMember("its name points outside the archive")
-        if parts[0] == "__MACOSX" or parts[-1].startswith("."):
-            return
-        if PurePosixPath(name.lower()).suffix not in SUFFIXES:
-            raise UnreadableMember("it is not a picture")
-        placement = source.place(parts)
-        if placement is None:
-            raise UnreadableMember(f"its place is outside the layout of {source.name}")
-        _add(batch, read(name), name, placement, report)
-    except (UnreadableMember, InvalidImage, InvalidLabel) as error:
-        report.skipped.append((name, str(error)))
+) -> Iterator[_Member]:
+    """Yield the pictures among the members, and note why others are none."""
+    for name in names:
+        inner = parts[name]
+        try:
+            if inner is None:
+                raise UnreadableMember("its name points outside the archive")
+            if inner[0] == "__MACOSX" or inner[-1].startswith("."):
+                continue
+            if _suffix(name) not in SUFFIXES:
+                raise UnreadableMember("it is not a picture")
+            placement = report.source.place(inner)
+            if placement is None:
+                raise UnreadableMember(f"its place is outside the layout of {report.source.name}")
+            member = _Member(name, placement, read(name))
+        except (UnreadableMember, InvalidLabel) as error:
+            report.skipped.append((name, str(error)))
+        else:
+            yield member
+
+
+def _looked_at(
+    members: Iterable[_Member], batch: StoreBatch, pool: Executor
+) -> Iterator[tuple[_Member, "Future[Looks] | None"]]:
+    """Yield the members in their order, large ones of the next being decoded meanwhile.
+
+    With None comes what the batch had better look at itself: small files, and those that it knows.
+    """
+    waiting: deque[tuple[_Member, Future[Looks] | None]] = deque()
+    for member in members:
+        alone = len(member.content) < _LARGE_BYTES or batch.knows(member.content)
+        waiting.append((member, None if alone else pool.submit(batch.look_at, member.content)))
+        if len(waiting) > _THREADS:
+            yield waiting.popleft()
+    yield from waiting
 
 
 def _add(
-    batch: StoreBatch, content: bytes, name: str, placement: Placement, report: ImportReport
+    batch: StoreBatch, member: _Member, looks: "Future[Looks] | None", report: ImportReport
 ) -> None:
-    source = report.source
-    outcome = batch.add(
-        content,
-        label=placement.label,
-        source=source.name,
-        original_name=name,
-        licence=source.licence,
-        variety=placement.variety,
-        scene=placement.group,
-        split=placement.split,
-        joins_scenes=source.joins_scenes,
-    )
+    source, placement = report.source, member.placement
+    try:
+        outcome = batch.add(
+            member.content,
+            label=placement.label,
+            source=source.name,
+            original_name=member.name,
+            licence=source.licence,
+            variety=placement.variety,
+            scene=placement.group,
+            split=placement.split,
+            joins_scenes=source.joins_scenes,
+            looks=looks.result() if looks else None,
+        )
+    except (InvalidImage, InvalidLabel) as error:
+        report.skipped.append((member.name, str(error)))
+        return
     report.results[outcome.result] += 1
     if outcome.result is AddResult.ADDED:
         report.added[outcome.image.label, outcome.image.split] += 1
     elif outcome.result is AddResult.OTHER_LABEL:
-        report.other_label.append((name, placement.label, outcome.image.label))
+        report.other_label.append((member.name, placement.label, outcome.image.label))
+
+
+def _suffix(name: str) -> str:
+    return os.path.splitext(name)[1].lower()
 
 
 def _first_reason(report: ImportReport) -> str:

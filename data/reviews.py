@@ -14,7 +14,7 @@ from sqlalchemy import Column, Float, MetaData, String, Table, delete, func, ins
 
 from data.database import open_database
 from data.errors import QueueFull
-from data.images import DEFAULT_LIMITS, ImageLimits, decode_image, file_suffix
+from data.images import DEFAULT_LIMITS, ImageLimits, decode_file
 from data.labels import normalise_label
 
 MAX_PENDING: Final = 500
@@ -107,10 +107,10 @@ class ReviewQueue:
             InvalidLabel: the label breaks the rules.
             QueueFull: as many wait as may.
         """
-        decode_image(content, limits=self._limits)
+        _, suffix = decode_file(content, limits=self._limits)
         review = Review(
             digest=hashlib.sha256(content).hexdigest(),
-            suffix=file_suffix(content),
+            suffix=suffix,
             name=name[:200],
             label=normalise_label(label),
             answered=answered,

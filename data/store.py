@@ -10,7 +10,7 @@ import os
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
@@ -23,9 +23,11 @@ from sqlalchemy import (
     Index,
     Integer,
     MetaData,
+    Select,
     String,
     Table,
     UniqueConstraint,
+    bindparam,
     delete,
     func,
     insert,
@@ -38,10 +40,8 @@ from data.database import open_database
 from data.images import (
     DEFAULT_LIMITS,
     ImageLimits,
-    decode_image,
-    difference_hash,
-    file_suffix,
-    pixel_digest,
+    Looks,
+    look_at,
 )
 from data.journal import Journal, Row
 from data.labels import normalise_label
@@ -94,6 +94,11 @@ _images = Table(
     Index("ix_images_source_added_at", "source", "added_at"),
     Index("ix_images_size_bytes", "size_bytes"),
 )
+# Made once: they are asked for every image that is added.
+_WITH_DIGEST = select(_images).where(_images.c.digest == bindparam("wanted"))
+_WITH_PIXELS = select(_images).where(_images.c.pixel_digest == bindparam("wanted"))
+_INSERT = insert(_images)
+_NAMES = tuple(_images.columns.keys())
 _row_number = text("images.rowid DESC")  # SQLite's own, which grows: the latest come first
 # What was taken out and can be put back; the files stay where they are.
 _removed = Table(
@@ -440,6 +445,7 @@ class StoreBatch:
         joins_scenes: bool = True,
         relabels: bool = False,
         guards_test: bool = False,
+        looks: Looks | None = None,
     ) -> AddOutcome:
         """Add one image, unless its pixels are in the store already.
 
@@ -457,6 +463,7 @@ class StoreBatch:
             relabels: whether pixels that are there under another label take this one.
             guards_test: whether to tell of nearly the same pictures, and to refuse what is one of
                 the test split's.
+            looks: what the batch's ``look_at`` found, where that was asked already.
 
         Returns:
             ADDED with the new row, or what else became of it with the row that was there before.
@@ -467,13 +474,13 @@ class StoreBatch:
         """
         label = normalise_label(label)
         digest = hashlib.sha256(content).hexdigest()
-        if existing := self._find(_images.c.digest == digest):
+        if looks is None:
+            if existing := self._find(_WITH_DIGEST, digest):
+                return self._already_there(existing, label, relabels, guards_test)
+            looks = self.look_at(content)
+        if existing := self._find(_WITH_PIXELS, looks.pixel_digest):
             return self._already_there(existing, label, relabels, guards_test)
-        pixels = decode_image(content, limits=self._limits)
-        same_pixels = pixel_digest(pixels)
-        if existing := self._find(_images.c.pixel_digest == same_pixels):
-            return self._already_there(existing, label, relabels, guards_test)
-        fingerprint = difference_hash(pixels)
+        fingerprint = looks.difference_hash
         near = self._nearly_the_same(fingerprint) if guards_test else None
         if near and near.split == Split.TEST:
             return AddOutcome(AddResult.IS_TEST, near, near)
@@ -488,7 +495,7 @@ class StoreBatch:
             scene, split = joined
         image = StoredImage(
             digest=digest,
-            pixel_digest=same_pixels,
+            pixel_digest=looks.pixel_digest,
             difference_hash=f"{fingerprint:016x}",
             label=label,
             source=source,
@@ -498,13 +505,13 @@ class StoreBatch:
             original_name=original_name[:1000],
             licence=licence,
             added_at=datetime.now(UTC).isoformat(timespec="seconds"),
-            width_px=pixels.shape[1],
-            height_px=pixels.shape[0],
+            width_px=looks.width_px,
+            height_px=looks.height_px,
             size_bytes=len(content),
-            suffix=file_suffix(content),
+            suffix=looks.suffix,
         )
         self._write(image, content)
-        self._connection.execute(insert(_images), asdict(image))
+        self._connection.execute(_INSERT, {name: getattr(image, name) for name in _NAMES})
         self.changed.append(digest)
         if scenes is not None:
             scenes.append(fingerprint, (scene, split))
@@ -512,13 +519,25 @@ class StoreBatch:
             self._everything.append(fingerprint, digest)
         return AddOutcome(AddResult.ADDED, image, near)
 
+    def knows(self, content: bytes) -> bool:
+        """Return whether the store holds that very file."""
+        return self._find(_WITH_DIGEST, hashlib.sha256(content).hexdigest()) is not None
+
+    def look_at(self, content: bytes) -> Looks:
+        """Return what ``add`` has to find out of the picture; any thread may do that ahead.
+
+        Raises:
+            InvalidImage: the bytes are not an acceptable picture.
+        """
+        return look_at(content, self._limits)
+
     def remove_files(self) -> None:
         """Remove the files of a transaction that failed."""
         for path in self._written:
             path.unlink(missing_ok=True)
 
-    def _find(self, condition: Any) -> StoredImage | None:
-        row = self._connection.execute(select(_images).where(condition)).first()
+    def _find(self, query: Select[Any], wanted: str) -> StoredImage | None:
+        row = self._connection.execute(query, {"wanted": wanted}).first()
         return _stored(row._mapping) if row else None
 
     def _write(self, image: StoredImage, content: bytes) -> None:
@@ -550,7 +569,7 @@ class StoreBatch:
             rows = self._connection.execute(select(_images.c.difference_hash, _images.c.digest))
             self._everything = _HashIndex([(int(bits, 16), digest) for bits, digest in rows])
         digest = self._everything.nearest(fingerprint, NEAR_DISTANCE_BITS)
-        return self._find(_images.c.digest == digest) if digest else None
+        return self._find(_WITH_DIGEST, digest) if digest else None
 
     def _scene_index(self, source: str, label: str) -> "_HashIndex[tuple[str, Split]]":
         key = (source, label)

@@ -10,9 +10,9 @@ from PIL import Image
 from data.errors import InvalidImage
 from data.images import (
     ImageLimits,
+    decode_file,
     decode_image,
     difference_hash,
-    file_suffix,
     load_model_input,
     pixel_digest,
     to_model_input,
@@ -178,8 +178,8 @@ def test_difference_hash_moves_little_when_a_picture_is_compressed() -> None:
 
 
 @pytest.mark.parametrize(("image_format", "suffix"), [("JPEG", ".jpg"), ("TIFF", ".tif")])
-def test_file_suffix_names_the_format(image_format: str, suffix: str) -> None:
-    assert file_suffix(encoded(halves(), image_format)) == suffix
+def test_the_suffix_names_the_format(image_format: str, suffix: str) -> None:
+    assert decode_file(encoded(halves(), image_format))[1] == suffix
 
 
 def test_deep_grey_at_the_limit_takes_no_gigabytes() -> None:
