@@ -101,8 +101,8 @@ def decode_file(
                 _check_pixels(image, limits)
                 if target_side_px is not None:
                     image.draft("RGB", (target_side_px, target_side_px))
-                upright = ImageOps.exif_transpose(image)
-                return _to_array(_to_rgb(upright)), _suffix(image.format or "")
+                ImageOps.exif_transpose(image, in_place=True)  # else it copies each picture
+                return _to_array(_to_rgb(image)), _suffix(image.format or "")
         except InvalidImage:
             raise
         except UnidentifiedImageError as error:
