@@ -1,6 +1,6 @@
 """What an epoch costs beside plain Keras, and whether the input keeps up. Run by hand.
 
-    python tests/bench/training.py
+    python tests/bench/epochs.py
 
 An epoch of `seed_cnn`, the default network, on synthetic pictures of 100 px: ours against Keras's
 own `image_dataset_from_directory` and `fit` of the same network with the same settings, in turn.
@@ -37,6 +37,7 @@ SHIPPED = TrainConfig(
     augmentation="scenes", schedule="cosine", learning_rate=7e-4, label_smoothing=0.05, epochs=1,
     steps_per_epoch=40,
 )  # fmt: skip
+
 
 def main() -> None:
     """Measure, and print two tables."""
@@ -131,8 +132,7 @@ def compare_input(
     alone, taken, both = [], [], []
     for _ in range(rounds):
         alone.append(rate(config, data.steps, lambda: drain(data.batches, data.steps)))
-        fixed = itertools.repeat(first, data.steps)
-        taken.append(rate(config, data.steps, lambda: [model.train_on_batch(*b) for b in fixed]))
+        taken.append(rate(config, data.steps, lambda: repeat(model, first, data.steps)))
         both.append(rate(config, data.steps, lambda: model.fit(data.batches, verbose=0)))
     medians = [statistics.median(values) for values in (alone, taken, both)]
     print(f"| {name} | " + " | ".join(f"{value:,.0f}" for value in medians), end=" ")
@@ -150,6 +150,12 @@ def drain(batches: Any, steps: int) -> None:
     """Make so many batches, and drop them."""
     for _ in itertools.islice(batches, steps):
         pass
+
+
+def repeat(model: keras.Model, batch: Any, steps: int) -> None:
+    """Train on the same batch so many times."""
+    for _ in range(steps):
+        model.train_on_batch(*batch)
 
 
 def compiled(config: TrainConfig, classes: int) -> keras.Model:
