@@ -15,6 +15,7 @@ from data.store import take_snapshot
 from models.registry import open_registry
 from training.config import TrainConfig, add_refit_flag
 from training.errors import MissingExtra
+from training.memory import keep_freed_memory
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -25,6 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return _evaluate(options)
         if options.command == "examine":
             return _examine(options)
+        keep_freed_memory()
         # TensorFlow takes seconds to import, so --help and wrong flags do not wait for it.
         from training.retrain import (
             cross_validate_from_flags,
@@ -71,15 +73,15 @@ def _parser() -> argparse.ArgumentParser:
         required=True,
         help="a public archive, or <class>/<image> as a zip or a folder",
     )
-    rehearsing = commands.add_parser(
+    command.add_argument("--json", action="store_true", help="print the scores as JSON")
+    command = commands.add_parser(
         "rehearse", help="write the features of the store's images into a version's folder"
     )
-    rehearsing.add_argument("--version", help="a published version (default: the active one)")
-    command.add_argument("--json", action="store_true", help="print the scores as JSON")
-    examining = commands.add_parser(
+    command.add_argument("--version", help="a published version (default: the active one)")
+    command = commands.add_parser(
         "examine", help="write how a version answers the store's test images into its folder"
     )
-    examining.add_argument("--version", help="a published version (default: the active one)")
+    command.add_argument("--version", help="a published version (default: the active one)")
     return parser
 
 

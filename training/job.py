@@ -34,6 +34,7 @@ from models.jobs import (
 )
 from models.registry import open_registry
 from training.errors import MissingExtra, TrainingError
+from training.memory import keep_freed_memory
 
 _PARENT_CHECK_S: Final = 1.0
 _STEP_EVERY_S: Final = 0.5
@@ -72,6 +73,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     threading.Thread(target=_end_with_parent, args=(os.getppid(),), daemon=True).start()
     signal.signal(signal.SIGTERM, _interrupt)
     os.nice(request.niceness)
+    keep_freed_memory()
     with (folder / PROGRESS_NAME).open("a") as file:
         result = _run(request, _ProgressFile(file))
     result.write(folder)

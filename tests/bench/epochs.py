@@ -3,9 +3,10 @@
     python tests/bench/epochs.py
 
 An epoch of `seed_cnn`, the default network, on synthetic pictures of 100 px: ours against Keras's
-own `image_dataset_from_directory` and `fit` of the same network with the same settings, in turn.
-Then for it and for the shipped network, each by its own settings: how many images a second the
-input gives by itself, how many the network takes where the input costs nothing, and both together.
+own `image_dataset_from_directory` and `fit` of the same network with the same settings, in turn,
+each in a process of its own. Then for it and for the shipped network, each by its own settings:
+how many images a second the input gives by itself, how many the network takes where the input costs
+nothing, and both together.
 """
 
 import argparse
@@ -13,11 +14,13 @@ import itertools
 import os
 import platform
 import statistics
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import keras
 import numpy as np
@@ -28,6 +31,7 @@ from data.snapshot import SnapshotImage
 from data.splits import Split
 from training.config import TrainConfig
 from training.dataset import training_data
+from training.memory import keep_freed_memory
 from training.network import build_network
 from training.train import Epoch, fit
 
@@ -35,65 +39,78 @@ PLAIN = TrainConfig(class_weights=False, schedule="cosine", epochs=2)  # cosine:
 SHIPPED = TrainConfig(
     network="efficientnet_lite0", side_px=160, frozen_stages=2, none_of_these=True,
     augmentation="scenes", schedule="cosine", learning_rate=7e-4, label_smoothing=0.05, epochs=1,
-    steps_per_epoch=40,
+    steps_per_epoch=12,
 )  # fmt: skip
 
 
 def main() -> None:
     """Measure, and print two tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--pictures", type=int, default=1600)
+    parser.add_argument("--pictures", type=int, default=480)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--epoch", choices=EPOCHS, help=argparse.SUPPRESS)
+    parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
+    if options.epoch:
+        print(*EPOCHS[options.epoch](options.folder))
+        return
     print(f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, ", end="")
     print(f"Keras {keras.__version__}; {options.pictures:,} pictures, {options.rounds} rounds")
+    keep_freed_memory()
     with tempfile.TemporaryDirectory() as folder:
-        root = Path(folder)
-        small = draw(root / "small", BASE_LABELS, options.pictures, (100, 100))
-        large = draw(root / "large", (*BASE_LABELS, NONE_OF_THESE), 450, (320, 240))
-        compare_epochs(root / "small", small, options.rounds)
+        small, large = Path(folder, "small"), Path(folder, "large")
+        draw(small, BASE_LABELS, options.pictures, (100, 100))
+        draw(large, (*BASE_LABELS, NONE_OF_THESE), 450, (320, 240))
+        compare_epochs(small, options.rounds)
         print("\n| images/s | the input alone | the network alone | both | input / network |")
         print("|---|---|---|---|---|")
-        compare_input("seed_cnn, `turns`", PLAIN, root / "small", small, options.rounds)
-        compare_input(
-            "efficientnet_lite0, `scenes`", SHIPPED, root / "large", large, options.rounds
-        )
+        compare_input("seed_cnn, `turns`", PLAIN, small, options.rounds)
+        compare_input("efficientnet_lite0, `scenes`", SHIPPED, large, options.rounds)
 
 
-def draw(
-    root: Path, labels: tuple[str, ...], count: int, size: tuple[int, int]
-) -> list[SnapshotImage]:
-    """Write pictures of nothing, one folder a label, and return them as a snapshot's rows."""
+def draw(root: Path, labels: tuple[str, ...], count: int, size: tuple[int, int]) -> None:
+    """Write pictures of nothing, one folder a label."""
     rng = np.random.default_rng(1)
-    images = []
     for number in range(count):
-        label = labels[number % len(labels)]
-        path = root / label / f"{number}.jpg"
+        path = root / labels[number % len(labels)] / f"{number}.jpg"
         path.parent.mkdir(parents=True, exist_ok=True)
         coarse = rng.integers(0, 255, (12, 16, 3), np.uint8)
         Image.fromarray(coarse).resize(size).save(path, quality=90)
-        name = path.relative_to(root).as_posix()
-        images.append(SnapshotImage(name, label, f"{number:064x}", Split.TRAIN, "drawn", label))
-    return images
 
 
-def compare_epochs(root: Path, images: list[SnapshotImage], rounds: int) -> None:
+def snapshot_of(root: Path) -> list[SnapshotImage]:
+    """Return the pictures as the rows of a snapshot."""
+    return [
+        SnapshotImage(
+            path.relative_to(root).as_posix(), path.parent.name, f"{int(path.stem):064x}",
+            Split.TRAIN, "drawn", path.parent.name,
+        )
+        for path in sorted(root.rglob("*.jpg"))
+    ]  # fmt: skip
+
+
+def compare_epochs(root: Path, rounds: int) -> None:
     """Print the seconds of a later epoch, and of everything before the first one."""
-    ours, plain = [], []
+    found: dict[str, list[list[float]]] = {name: [] for name in EPOCHS}
     for _ in range(rounds):
-        ours.append(our_epoch(root, images))
-        plain.append(plain_epoch(root))
+        for name, times in found.items():
+            command = [sys.executable, __file__, "--epoch", name, "--folder", str(root)]
+            printed = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
+            times.append([float(word) for word in printed.split()])
     print("\n| seed_cnn | s before the first epoch | s an epoch |\n|---|---|---|")
-    for name, found in (("this project", ours), ("plain Keras", plain)):
-        before, epoch = (statistics.median(values) for values in zip(*found, strict=True))
+    for name, times in found.items():
+        before, epoch = (statistics.median(values) for values in zip(*times, strict=True))
         print(f"| {name} | {before:.1f} | {epoch:.1f} |")
-    ratio = statistics.median(o[1] / p[1] for o, p in zip(ours, plain, strict=True))
-    print(f"\nours / plain Keras, an epoch: {ratio:.2f}")
+    ours, plain = found.values()
+    ratios = [o[1] / p[1] for o, p in zip(ours, plain, strict=True)]
+    print(f"\nours / plain Keras, an epoch: {statistics.median(ratios):.2f}", end=" ")
+    print(f"({min(ratios):.2f} to {max(ratios):.2f})")
 
 
-def our_epoch(root: Path, images: list[SnapshotImage]) -> tuple[float, float]:
-    """Return the seconds of reading the pictures, and of the second epoch."""
-    keras.utils.clear_session()
+def our_epoch(root: Path) -> tuple[float, float]:
+    """Return the seconds of reading the pictures, and of the last epoch."""
+    keep_freed_memory()
+    images = snapshot_of(root)
     begun_at = time.perf_counter()
     data = training_data(PLAIN, root, images, BASE_LABELS)
     before_s = time.perf_counter() - begun_at
@@ -104,7 +121,6 @@ def our_epoch(root: Path, images: list[SnapshotImage]) -> tuple[float, float]:
 
 def plain_epoch(root: Path) -> tuple[float, float]:
     """Return the same of what Keras's documentation shows; it reads the pictures each epoch."""
-    keras.utils.clear_session()
     begun_at = time.perf_counter()
     data = keras.utils.image_dataset_from_directory(
         root, label_mode="categorical", batch_size=PLAIN.batch_size,
@@ -120,15 +136,14 @@ def plain_epoch(root: Path) -> tuple[float, float]:
     return before_s, times[-1] - times[-2]
 
 
-def compare_input(
-    name: str, config: TrainConfig, root: Path, images: list[SnapshotImage], rounds: int
-) -> None:
+def compare_input(name: str, config: TrainConfig, root: Path, rounds: int) -> None:
     """Print how many images a second go through the input, the network, and both."""
     labels = (*BASE_LABELS, NONE_OF_THESE) if config.none_of_these else BASE_LABELS
-    data = training_data(config, root, images, labels)
+    data = training_data(config, root, snapshot_of(root), labels)
     model = compiled(config, len(labels))
     first = next(iter(data.batches))
-    model.train_on_batch(*first)  # traced
+    model.train_on_batch(*first)  # traced, and again as `fit` does it
+    model.fit(data.batches, verbose=0)
     alone, taken, both = [], [], []
     for _ in range(rounds):
         alone.append(rate(config, data.steps, lambda: drain(data.batches, data.steps)))
@@ -171,6 +186,8 @@ def compiled(config: TrainConfig, classes: int) -> keras.Model:
     )
     return model
 
+
+EPOCHS: Final = {"this project": our_epoch, "plain Keras": plain_epoch}
 
 if __name__ == "__main__":
     main()
