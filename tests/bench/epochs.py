@@ -1,6 +1,6 @@
 """What an epoch costs beside plain Keras, and whether the input keeps up. Run by hand.
 
-    python tests/bench/epochs.py
+    python -m tests.bench.epochs
 
 An epoch of `seed_cnn`, the default network, on synthetic pictures of 100 px: ours against Keras's
 own `image_dataset_from_directory` and `fit` of the same network with the same settings, in turn,
@@ -94,7 +94,15 @@ def compare_epochs(root: Path, rounds: int) -> None:
     found: dict[str, list[list[float]]] = {name: [] for name in EPOCHS}
     for _ in range(rounds):
         for name, times in found.items():
-            command = [sys.executable, __file__, "--epoch", name, "--folder", str(root)]
+            command = [
+                sys.executable,
+                "-m",
+                "tests.bench.epochs",
+                "--epoch",
+                name,
+                "--folder",
+                str(root),
+            ]
             printed = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
             times.append([float(word) for word in printed.split()])
     print("\n| seed_cnn | s before the first epoch | s an epoch |\n|---|---|---|")

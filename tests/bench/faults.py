@@ -1,7 +1,7 @@
 """Break the ground under the app in every way at hand, and check that it stands.
 
-    python tests/bench/faults.py --rounds 3              # all faults
-    python tests/bench/faults.py --only index model      # some of them
+    python -m tests.bench.faults --rounds 3              # all faults
+    python -m tests.bench.faults --only index model      # some of them
 
 Each fault starts the app over a state folder of its own with photos in it, does the damage, and
 then checks that predictions are right, that every photo whose upload was answered is there, that
@@ -29,12 +29,10 @@ from typing import Any
 
 import httpx
 
+from data.drawings import draw_fruit
+from models.registry import open_registry
+
 ROOT = Path(__file__).parents[2]
-sys.path.insert(0, str(ROOT))
-
-from data.drawings import draw_fruit  # noqa: E402
-from models.registry import open_registry  # noqa: E402
-
 PHOTOS = 6
 DATABASES = ("store/index.db", "jobs/jobs.db", "monitoring/figures.db", "reviews/reviews.db")
 FAKETIME = "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1"

@@ -1,6 +1,6 @@
 """Calls a second of Gradio's own API, ours beside a plain ``gr.Interface``. Run by hand.
 
-    python tests/bench/gradio_api.py --rounds 3 --seconds 10 --clients 16
+    python -m tests.bench.gradio_api --rounds 3 --seconds 10 --clients 16
 
 A call is what a Gradio client does: upload the photo, start the event, read the stream until the
 answer. Both servers run the same model on the same drawn photos and are measured in turn. The

@@ -1,6 +1,6 @@
 """What int8 would give: size, time and accuracy beside the float32 model. Run by hand.
 
-    python tests/bench/int8.py
+    python -m tests.bench.int8
 
 Static quantisation, QDQ format, per channel, U8 activations, calibrated on real photos of the
 training split in the store; scored on the test split. Needs the extra ``train`` and an imported

@@ -1,6 +1,6 @@
 """Kill the app and its jobs at random moments, and check after each that nothing is lost.
 
-    python tests/bench/kill.py --rounds 50
+    python -m tests.bench.kill --rounds 50
 
 Each round uploads drawn photos over REST, asks for a quick retraining, waits a random while, and
 sends SIGKILL to the app or to the job. Then the app is started again, and must have every photo
@@ -25,13 +25,11 @@ from typing import Any
 import httpx
 import psutil
 
+from data.drawings import draw_fruit
+from data.labels import BASE_LABELS
+from models.registry import open_registry
+
 ROOT = Path(__file__).parents[2]
-sys.path.insert(0, str(ROOT))
-
-from data.drawings import draw_fruit  # noqa: E402
-from data.labels import BASE_LABELS  # noqa: E402
-from models.registry import open_registry  # noqa: E402
-
 PHOTOS = 3  # a round
 OVER = {"succeeded", "rejected", "failed", "cancelled"}
 

@@ -1,6 +1,6 @@
 """What watching costs: per prediction, per look at the Status tab, and on disk. Run by hand.
 
-    python tests/bench/monitoring.py
+    python -m tests.bench.monitoring
 
 The baseline beside it is the prediction itself: decode and inference of one drawn photo on one
 thread. The year is that of a server that is used in every minute.

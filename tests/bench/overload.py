@@ -1,6 +1,6 @@
 """What becomes of accepted requests while ten times as many arrive as can be answered. Run by hand.
 
-    python tests/bench/overload.py --clients 100 1400 --seconds 20
+    python -m tests.bench.overload --clients 100 1400 --seconds 20
 
 Each client posts a drawn photo over a connection of its own, again and again; one that is refused
 waits as long as `Retry-After` says. Fourteen hundred of them that come back after a second are ten

@@ -1,6 +1,6 @@
 """What one prediction costs, and what the server adds to it. Run by hand on an idle machine.
 
-    python tests/bench/predict_latency.py
+    python -m tests.bench.predict_latency
 
 Three ways are measured in turn, round after round, so that a change of the machine's speed meets
 them all alike: decode and run in a bare loop, the service as a Python API, and a REST request to a

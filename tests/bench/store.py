@@ -1,6 +1,6 @@
 """How the store's costs grow with its size. Run by hand.
 
-    python tests/bench/store.py --images 10000 100000 1000000
+    python -m tests.bench.store --images 10000 100000 1000000
 
 Rows are synthetic (eight classes, three sources, digests of their number); import is measured with
 real drawn files on the disk of the temporary folder.

@@ -1,6 +1,6 @@
 """Predictions at a steady rate: alone, then while a retraining runs and the version is swapped.
 
-    python tests/bench/swap.py
+    python -m tests.bench.swap
 
 Starts the app over an empty state directory, sends photos at fixed moments whether or not earlier
 ones were answered, and prints latencies and failures of both parts. Photos are drawn, 640 x 480.
@@ -20,11 +20,9 @@ from pathlib import Path
 import httpx
 import numpy as np
 
+from data.drawings import draw_fruit
+
 ROOT = Path(__file__).parents[2]
-sys.path.insert(0, str(ROOT))
-
-from data.drawings import draw_fruit  # noqa: E402
-
 SWAPS = 10
 
 

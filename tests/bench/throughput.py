@@ -1,6 +1,6 @@
 """Requests a second of REST predict, against the bare limit and ordinary servers. Run by hand.
 
-    python tests/bench/throughput.py --rounds 3 --seconds 10 [--peers fastapi litserve flask]
+    python -m tests.bench.throughput --rounds 3 --seconds 10 [--peers fastapi litserve flask]
 
 The bare limit is decode and run in a loop, one process a core, with nothing else. All are measured
 in turn, round after round, on the same drawn photos (640 x 480 px, about 20 KB). The load comes
