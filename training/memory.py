@@ -14,7 +14,8 @@ def keep_freed_memory() -> None:
     """Let glibc keep what a training step frees for the next step; elsewhere, do nothing.
 
     By default it gives large blocks back to the system and asks for them again at each step. With
-    them kept, `tests/bench/epochs.py` trains a quarter to a half faster.
+    them kept, `tests/bench/epochs.py` took 1.4 to 1.6 times the images a second through seed_cnn
+    and 1.1 to 1.2 times through efficientnet_lite0.
     """
     with suppress(OSError, AttributeError):
         mallopt = ctypes.CDLL("libc.so.6").mallopt
