@@ -1,25 +1,20 @@
 """The bodies of requests: read while they arrive, and never more of them than is accepted."""
 
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
 from pydantic import BaseModel, ValidationError
-from python_multipart.multipart import parse_options_header
-from starlette.datastructures import FormData, UploadFile
-from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
 
-from app.errors import BadRequest, PayloadTooLarge, TooManyFiles, UnsupportedContent
+from app.errors import BadRequest, PayloadTooLarge, UnsupportedContent
+from app.forms import Form, read_form
 from app.results import ImageFile
 from app.settings import Settings
 
 M = TypeVar("M", bound=BaseModel)
 
 FIELD: Final = "file"
-# Others may turn bytes into text that no answer can hold, or fail in ways of their own.
-_CHARSETS: Final = ("utf-8", "utf8", "us-ascii", "iso-8859-1")
 _MAX_JSON_BYTES: Final = 64_000
 
 
@@ -55,8 +50,11 @@ class Options:
         Raises:
             BadRequest: ``top_k`` is no number from 1, or ``explain`` neither true nor false.
         """
+        given = [mapping for mapping in fields if mapping]
+        if not given:
+            return cls()
         found = {
-            name: next((m[name] for m in fields if m.get(name) not in (None, "")), None)
+            name: next((m[name] for m in given if m.get(name) not in (None, "")), None)
             for name in ("top_k", "explain")
         }
         return cls(_parse_top_k(found["top_k"]), _parse_flag("explain", found["explain"]))
@@ -150,16 +148,16 @@ async def read_upload(request: Request, settings: Settings) -> UploadBody:
             f"The content type is {kind!r}; accepted: multipart/form-data with the fields "
             f"'class_name' and {FIELD!r} (photos, or a zip)."
         )
-    async with _form(request, settings) as form:
-        name = form.get("class_name") or ""
-        if not isinstance(name, str):
-            raise BadRequest("class_name is a file; send it as text.")
-        return UploadBody(
-            files=[await _read_part(part, settings) for part in form.getlist(FIELD)],
-            class_name=name,
-            relabel=_parse_flag("relabel", form.get("relabel")),
-            dry_run=_parse_flag("dry_run", form.get("dry_run")),
-        )
+    form = await _form(request, settings)
+    name = form.fields.get("class_name", "")
+    if not isinstance(name, str):
+        raise BadRequest("class_name is a file; send it as text.")
+    return UploadBody(
+        files=form.files,
+        class_name=name,
+        relabel=_parse_flag("relabel", form.fields.get("relabel")),
+        dry_run=_parse_flag("dry_run", form.fields.get("dry_run")),
+    )
 
 
 async def _read_bare_image(request: Request, settings: Settings) -> PredictBody:
@@ -174,51 +172,21 @@ async def _read_bare_image(request: Request, settings: Settings) -> PredictBody:
 
 
 async def _read_form(request: Request, settings: Settings) -> PredictBody:
-    Options.parse(request.query_params)  # a mistake there need not wait for the body
-    async with _form(request, settings) as form:
-        Options.parse(form)  # also where the query goes first
-        options = Options.parse(request.query_params, form)
-        files = [await _read_part(part, settings) for part in form.getlist(FIELD)]
-        return PredictBody(files, options)
+    asked = request.query_params
+    Options.parse(asked)  # a mistake there need not wait for the body
+    form = await _form(request, settings)
+    Options.parse(form.fields)  # also where the query goes first
+    # A file that is too large is refused by the decoder, which counts bytes first, so that it
+    # becomes one entry in the list and the files beside it are answered.
+    return PredictBody(form.files, Options.parse(asked, form.fields))
 
 
-@asynccontextmanager
-async def _form(request: Request, settings: Settings) -> AsyncIterator[FormData]:
-    """Read a multipart body that has at least one file."""
-    charset = parse_options_header(request.headers["content-type"])[1].get(b"charset", b"utf-8")
-    if charset.decode("latin-1").lower() not in _CHARSETS:
-        raise BadRequest(
-            f"The charset is {charset.decode('latin-1')!r:.40}; accepted: {', '.join(_CHARSETS)}. "
-            "Leave it out for UTF-8."
-        )
+async def _form(request: Request, settings: Settings) -> Form:
     stream = _bounded(request, "The request", settings.max_request_bytes)
-    parser = _InMemoryParser(request.headers, stream, max_files=settings.max_files, max_fields=20)
-    try:
-        form = await parser.parse()
-    except MultiPartException as error:
-        if error.message.startswith("Too many files"):
-            raise TooManyFiles(None, settings.max_files) from error
-        raise BadRequest(f"The multipart body is malformed: {error.message}") from error
-    try:
-        if not form.getlist(FIELD):
-            received = ", ".join(repr(name) for name in form) or "none"
-            raise BadRequest(
-                f"The form has no field {FIELD!r}; received: {received:.200}. Put the image there."
-            )
-        yield form
-    finally:
-        await form.close()
+    return await read_form(request.headers["content-type"], stream, FIELD, settings.max_files)
 
 
-async def _read_part(part: UploadFile | str, settings: Settings) -> ImageFile:
-    if isinstance(part, str):
-        raise BadRequest(f"The field {FIELD!r} holds text; send a file with a file name in it.")
-    # One that is too large is refused by the decoder, which counts bytes first, so that it becomes
-    # one entry in the list and the files beside it are answered.
-    return ImageFile(part.filename or "", await part.read())
-
-
-async def _bounded(request: Request, what: str, limit_bytes: int) -> AsyncGenerator[bytes, None]:
+async def _bounded(request: Request, what: str, limit_bytes: int) -> AsyncIterator[bytes]:
     """Yield the body's chunks; raises PayloadTooLarge as soon as it is known to be too large."""
     declared = request.headers.get("content-length", "")
     # Python refuses to read numbers of thousands of digits; so does the server, but not this code.
@@ -247,8 +215,3 @@ def _parse_flag(name: str, value: object) -> bool:
     if text in ("0", "false", "no", "off"):
         return False
     raise BadRequest(f"{name} is {text!r:.40}; it must be true or false.")
-
-
-class _InMemoryParser(MultiPartParser):
-    # The body is bounded, and a roll-over to disk would cost each photo above 1 MB two file writes.
-    spool_max_size = 2**62

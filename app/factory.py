@@ -4,7 +4,7 @@ import asyncio
 import os
 import threading
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -167,7 +167,8 @@ def create_app(settings: Settings) -> FastAPI:
         redoc_url=None,
         lifespan=lifespan,
     )
-    app.add_exception_handler(404, answer_unmatched)
+    for status in (404, 405):
+        app.add_exception_handler(status, answer_unmatched)
     app.state.service = service
     app.state.end_streams = pages.end_streams
     app.include_router(build_router(service, settings, access, collection, learning, monitoring))
@@ -211,7 +212,9 @@ def _build_page(
     uploads.mkdir(parents=True, exist_ok=True)
     os.environ["GRADIO_TEMP_DIR"] = str(uploads)
 
-    import gradio as gr  # seconds: only now, beside the routes, and never on the command line
+    # Seconds: only now, beside the routes, and never on the command line.
+    import gradio as gr
+    from gradio import utils
 
     from app.sessions import use_small_sessions
     from app.tabs.looks import CSS, theme
@@ -258,6 +261,9 @@ def _build_page(
     mounted = app.routes[-1]
     gradio_app = mounted.app  # type: ignore[attr-defined]  # a Mount has one
     use_small_sessions(gradio_app, page)
+    # At each event Gradio would import matplotlib where there is one, choose how it draws, and take
+    # that back; no handler here draws with it.
+    utils.MatplotlibBackendMananger = nullcontext  # type: ignore[assignment,misc]
     app.state.stop_event = gradio_app.stop_event
     # Gradio looks for queued calls every millisecond and for progress every ten, for which an idle
     # server took 7 % of a core.

@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 import orjson
 from fastapi import Request, Response
 from fastapi.routing import APIRoute
+from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -71,10 +72,17 @@ def route_class(metrics: Metrics, require: Guard | None = None) -> type[APIRoute
 
 
 async def answer_unmatched(request: Request, error: Exception) -> Response:
-    """Answer a request that no route takes, such as one whose path holds a line break."""
-    words = f"There is nothing at {request.scope['path'][:200]!r}. See /docs."
-    described = {"message": words, "type": "UnknownRoute", "request_id": new_request_id()}
-    return to_json({"error": described}, 404)
+    """Answer a request that no route takes, such as one whose path holds a line break.
+
+    A template with a name in it may match such a path, and yet not take the method: that is a 405.
+    """
+    status, headers = 404, None
+    if isinstance(error, HTTPException):
+        status, headers = error.status_code, error.headers
+    kind = "UnknownRoute" if status == 404 else "MethodNotAllowed"
+    words = f"There is nothing for {request.method} at {request.scope['path'][:200]!r}. See /docs."
+    described = {"message": words, "type": kind, "request_id": new_request_id()}
+    return to_json({"error": described}, status, headers)
 
 
 class DirectRoute:

@@ -39,7 +39,7 @@ class Settings:
         max_request_bytes: largest body of a request or uploaded zip (``FRUIT_MAX_REQUEST_BYTES``).
         max_files: most images of one request, a zip's members included (``FRUIT_MAX_FILES``).
         max_zip_bytes: most inflated bytes of one zip (``FRUIT_MAX_ZIP_BYTES``).
-        workers: threads that decode and predict; as many as the processor has cores by default
+        workers: threads that decode and predict; one more than the processor has cores by default
             (``FRUIT_WORKERS``).
         inference_threads: threads of onnxruntime within one prediction. More than 1 helps a lone
             caller and hurts many (``FRUIT_INFERENCE_THREADS``).
@@ -157,7 +157,7 @@ class Settings:
             max_request_bytes=count("FRUIT_MAX_REQUEST_BYTES", cls.max_request_bytes),
             max_files=count("FRUIT_MAX_FILES", cls.max_files),
             max_zip_bytes=count("FRUIT_MAX_ZIP_BYTES", cls.max_zip_bytes),
-            workers=count("FRUIT_WORKERS", available_cores()),
+            workers=count("FRUIT_WORKERS", available_cores() + 1),
             inference_threads=count("FRUIT_INFERENCE_THREADS", cls.inference_threads),
             max_pending=count("FRUIT_MAX_PENDING", cls.max_pending),
             max_wait_s=_reader(environ, float, lower=0.0)("FRUIT_MAX_WAIT_S", cls.max_wait_s),

@@ -72,6 +72,7 @@ async def with_retraining(client: httpx.AsyncClient, rate: float) -> tuple[list[
     """Return what it gives beside a retraining and ten swaps, and how long those took in s."""
     until = asyncio.Event()
     load = asyncio.create_task(steady(client, rate, until))
+    shipped = (await client.get("/api/health")).json()["version"]
     begun = time.perf_counter()
     files = [("file", (f"{seed}.jpg", photo("mango", seed, 200))) for seed in range(40)]
     await client.post("/api/upload_retrain_data", data={"class_name": "mango"}, files=files)
@@ -84,7 +85,7 @@ async def with_retraining(client: httpx.AsyncClient, rate: float) -> tuple[list[
     print(f"the retraining {state['state']}: {state['message']}")
     published = state["version"]
     for number in range(SWAPS):
-        version = "v0002" if number % 2 == 0 else published
+        version = shipped if number % 2 == 0 else published
         answer = await client.post(
             f"/api/models/{version}/activate", json={"override": True, "reason": "benchmark"}
         )

@@ -28,6 +28,11 @@ with TestClient(application, **local) as client:
         "page": client.get("/").status_code,
         "health": [client.get("/api/health").status_code, client.get("/api/health").json()],
         "predict": client.post("/api/predict", content=b"x").json(),
+        "broken": {
+            method: [answer.status_code, answer.json()["error"]["message"]]
+            for method in ("GET", "TRACE")
+            for answer in [client.request(method, "/api/jobs/a%0D%0Ab")]
+        },
     }
     abroad = {"origin": "https://elsewhere.example"}
     headers = {
@@ -40,9 +45,13 @@ with TestClient(application, **local) as client:
     pages = application.routes[-1].app._app._app  # behind the direct calls and the guard
     mounted = pages._operators._app.routes[-1].app
     page = mounted.get_blocks()
+    event = client.post("/gradio_api/call/status", json={"data": []}).json()["event_id"]
+    stream = client.get(f"/gradio_api/call/status/{event}").text
     session = mounted.state_holder["new"]
 print(json.dumps(answers | {
     "headers": headers,
+    "stream": stream,
+    "records_of_events": len(page._queue.event_analytics),
     "queue_look_s": page._queue.sleep_when_free,
     "has_launched": page.has_launched,
     "capacity": page.state_holder.capacity,
@@ -86,6 +95,16 @@ def test_app_without_any_model_starts_and_says_so(facts: dict[str, Any]) -> None
     assert facts["predict"]["error"]["type"] == "NoModel"
 
 
+def test_a_path_with_a_line_break_is_told_in_a_sentence_whatever_the_method(
+    facts: dict[str, Any],
+) -> None:
+    status, words = facts["broken"]["TRACE"]
+    assert (status, words) == (
+        405, "There is nothing for TRACE at '/api/jobs/a\\r\\nb'. See /docs.",
+    )  # fmt: skip
+    assert facts["broken"]["GET"][0] == 400  # no job number
+
+
 def test_page_keeps_its_limits(facts: dict[str, Any]) -> None:
     assert facts["has_launched"]  # else any file is served; see tests/e2e/test_safety.py
     assert facts["capacity"] == 7
@@ -109,6 +128,11 @@ def test_the_busy_route_has_the_headers_of_all_others(facts: dict[str, Any]) -> 
 
 def test_an_idle_page_does_not_look_for_work_all_the_time(facts: dict[str, Any]) -> None:
     assert facts["queue_look_s"] >= 0.01  # Gradio's own is a millisecond
+
+
+def test_gradio_keeps_no_records_of_past_calls(facts: dict[str, Any]) -> None:
+    assert "event: complete" in facts["stream"]
+    assert facts["records_of_events"] == 0
 
 
 def test_hub_client_is_not_imported_for_a_mirror_that_is_off(facts: dict[str, Any]) -> None:
