@@ -166,20 +166,24 @@ a.fc-download:hover { background: #065f46; }
 .fc-tile small { color: var(--body-text-color-subdued); }
 .fc-notice { background: #fef3c7; color: #78350f; border-radius: 12px; padding: 12px 16px; }
 .fc-hint + .fc-scroll { margin-top: 10px; }
-.fc-scroll { overflow-x: auto; }
+/* A shadow at the right edge while there is more to scroll to. */
+.fc-scroll { overflow-x: auto; background: linear-gradient(to left, var(--block-background-fill)
+  50%, transparent) right / 36px 100% no-repeat local, linear-gradient(to left, rgb(0 0 0 / .2),
+  transparent) right / 14px 100% no-repeat scroll; }
 table.fc-figures, table.fc-figures tr { border: 0 !important; }
 table.fc-figures { width: 100%; margin: 0; border-collapse: collapse; font-variant-numeric:
   tabular-nums; }
 table.fc-figures th, table.fc-figures td { padding: 6px 10px; text-align: right; border: 0;
   border-bottom: 1px solid var(--border-color-primary); }
-table.fc-figures th:first-child { text-align: left; font-weight: 500; }
-#photos, #new-photos { border: 2px dashed #34a27b; }
+table.fc-figures th:first-child { text-align: left; }
+table.fc-figures tbody th:first-child { font-weight: 500; }
+.fc-drop { border: 2px dashed #34a27b; }
 #upload-kept:not(:has([class^=fc-])) { display: none; }
 .gradio-container .block .container > .wrap { border-color: var(--input-border-color); }
-#photos .wrap { font-size: 0; color: #047857; }
-.dark #photos .wrap { color: #6ee7b7; }
-#photos .wrap .or { display: none; }
-#photos .wrap::after { content: "Drop photos or a zip here\\A or tap to choose"; font-size:
+.fc-drop .wrap { font-size: 0; color: #047857; }
+.dark .fc-drop .wrap { color: #6ee7b7; }
+.fc-drop .wrap .or { display: none; }
+.fc-drop .wrap::after { content: "Drop photos or a zip here\\A or tap to choose"; font-size:
   1.05rem; font-weight: 600; white-space: pre-line; line-height: 1.7; text-align: center; }
 #get { position: relative; }
 #get .html-container, #give .html-container, #figures .html-container, #report .html-container,
@@ -323,6 +327,7 @@ table.fc-confusion td { width: 42px; height: 32px; text-align: center; border-ra
   .fc-card { padding: 16px; }
   .fc-empty { padding: 24px 16px; }
   .fc-tiles { grid-template-columns: 1fr 1fr; }
+  .fc-tile b { font-size: 1.2rem; }
   .fc-two, .fc-charts { grid-template-columns: minmax(0, 1fr); }
   .fc-rows { max-height: none; }
   .fc-row { grid-template-columns: 52px minmax(0, 1fr) 66px; row-gap: 0; }

@@ -136,6 +136,9 @@ def build_page(
                 else:
                     gr.HTML(closed_html("Retraining and changing the model", role, settings))
     page.queue(default_concurrency_limit=None, max_size=settings.max_pending)
+    # Gradio would keep a record of the last 10,000 events and, after each, put all of them into a
+    # data frame for a dashboard that is off here.
+    page._queue.ANALYTICS_MAX_EVENTS = 0
     return page
 
 

@@ -118,6 +118,7 @@ def build_tab(
                 show_label=False,
                 height=210,
                 elem_id="photos",
+                elem_classes="fc-drop",
             )
             gr.HTML(
                 '<p class="fc-hint">JPEG, PNG, WebP, GIF, BMP, TIFF or HEIC, up to '

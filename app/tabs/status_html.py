@@ -166,13 +166,13 @@ def over_time_html(
                        ORANGE, "7 4"),
                 Series("mean probability", [_ratio(f.confidence, f) for f in figures], GREEN),
             ],
-            lambda share: f"{share:.0%}",
+            lambda share: f"{100 * share:.0f} %",
             highest=1.0,
         ),
     ]  # fmt: skip
     return (
-        f'<p class="fc-hint">{answered:,} photos answered in the last {span}. Dotted marks: '
-        "another version went live. Times are UTC.</p>"
+        f'<p class="fc-hint">{answered:,} {"photo" if answered == 1 else "photos"} answered in the '
+        f"last {span}. Dotted marks: another version went live. Times are UTC.</p>"
         f'<div class="fc-charts">{"".join(charts)}</div>'
     )
 
@@ -256,7 +256,7 @@ def _latency(latency_ms: dict[str, Any]) -> str:
         + "</tr>"
         for stage, values in latency_ms.items()
     )
-    note = f"last {count:,} predictions" if count else "no predictions yet"
+    note = {0: "no predictions yet", 1: "one prediction"}.get(count, f"last {count:,} predictions")
     return (
         f'<section class="fc-card"><h3>Latency, ms <small>{note}</small></h3>'
         '<div class="fc-scroll"><table class="fc-figures"><thead><tr><th>stage</th><th>last</th>'

@@ -126,7 +126,7 @@ def _build_adding(collection: CollectionService, settings: Settings, tab: gr.Tab
             )  # fmt: skip
             photos = gr.File(
                 file_count="multiple", type="filepath", label="Photos or a zip of photos",
-                height=170, elem_id="new-photos",
+                show_label=False, height=170, elem_id="new-photos", elem_classes="fc-drop",
             )  # fmt: skip
             relabel = gr.Checkbox(
                 label="Relabel photos that are here under another class", elem_id="relabel"
