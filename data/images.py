@@ -8,6 +8,7 @@ import io
 import struct
 import warnings
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
@@ -29,7 +30,8 @@ SUFFIXES: Final = frozenset(
 )
 _BAND_PIXELS: Final = 1_000_000
 # Pillow's own reader of a damaged file may raise any of these (its documentation names OSError,
-# SyntaxError and ValueError; struct and EOF errors come out of the format plugins).
+# SyntaxError and ValueError; struct and EOF errors come out of the format plugins; a palette that
+# is missing fails one of its assertions).
 _DECODER_ERRORS: Final = (
     OSError,
     SyntaxError,
@@ -39,6 +41,8 @@ _DECODER_ERRORS: Final = (
     LookupError,
     TypeError,
     RuntimeError,
+    AssertionError,
+    AttributeError,
     struct.error,
     MemoryError,
 )
@@ -92,6 +96,19 @@ def decode_file(
 
     Arguments and errors are those of ``decode_image``.
     """
+    with _decoded(content, limits, target_side_px) as (image, suffix):
+        return _to_array(image), suffix
+
+
+@contextmanager
+def _decoded(
+    content: bytes, limits: ImageLimits, target_side_px: int | None
+) -> Iterator[tuple[Image.Image, str]]:
+    """Yield the picture, upright and in RGB, and the usual suffix of such a file.
+
+    Arguments and errors are those of ``decode_image``; what goes wrong within the block is told as
+    damage of the file, too.
+    """
     _check_bytes(content, limits)
     with warnings.catch_warnings():
         # Our own pixel limit decides; Pillow's warning about large images would be noise.
@@ -102,7 +119,7 @@ def decode_file(
                 if target_side_px is not None:
                     image.draft("RGB", (target_side_px, target_side_px))
                 ImageOps.exif_transpose(image, in_place=True)  # else it copies each picture
-                return _to_array(_to_rgb(image)), _suffix(image.format or "")
+                yield _to_rgb(image), _suffix(image.format or "")
         except InvalidImage:
             raise
         except UnidentifiedImageError as error:
@@ -118,7 +135,7 @@ def decode_file(
         except _DECODER_ERRORS as error:
             raise InvalidImage(
                 f"The image is damaged or incomplete ({len(content):,} bytes): "
-                f"{str(error).splitlines()[0] if str(error) else type(error).__name__}. "
+                f"{str(error).splitlines()[0] if str(error) else 'its parts do not fit'}. "
                 "Save it again from the original and try once more."
             ) from error
 
@@ -141,9 +158,7 @@ def to_model_input(image: RGBImage, side_px: int) -> NDArray[np.uint8]:
         raise InvalidImage(f"Image is {width} x {height} px; both sides must be at least 1 px.")
     if (height, width) == (side_px, side_px):
         return image
-    # Pillow's bilinear filter widens with the scale, so shrinking does not alias.
-    resized = Image.fromarray(image).resize((side_px, side_px), Image.Resampling.BILINEAR)
-    return np.asarray(resized, dtype=np.uint8)
+    return _squared(Image.fromarray(image), side_px)
 
 
 def load_model_input(
@@ -162,7 +177,14 @@ def load_model_input(
     Raises:
         InvalidImage: as ``decode_image``.
     """
-    return to_model_input(decode_image(content, limits=limits, target_side_px=side_px), side_px)
+    with _decoded(content, limits, side_px) as (image, _):
+        return _squared(image, side_px)  # as to_model_input, without two copies of the picture
+
+
+def _squared(image: Image.Image, side_px: int) -> NDArray[np.uint8]:
+    # Pillow's bilinear filter widens with the scale, so shrinking does not alias.
+    resized = image.resize((side_px, side_px), Image.Resampling.BILINEAR)
+    return np.asarray(resized, dtype=np.uint8)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,9 @@
 """Every accepted format comes out as upright RGB; everything else is refused in words."""
 
 import io
+import struct
 import tracemalloc
+import zlib
 
 import numpy as np
 import pytest
@@ -145,6 +147,17 @@ def test_model_input_is_the_whole_picture_stretched_to_the_square() -> None:
     assert pixels[50, 90].tolist() == [255, 255, 255]
 
 
+@pytest.mark.parametrize("mode", ["RGB", "L", "LA", "P", "RGBA", "CMYK", "I;16"])
+def test_a_file_is_the_same_model_input_as_its_decoded_picture(mode: str) -> None:
+    noise = np.random.default_rng(3).integers(0, 256, (90, 240, 3), dtype=np.uint8)
+    grey = Image.fromarray(noise[..., 0].astype(np.uint16) * 257)
+    picture = grey if mode == "I;16" else Image.fromarray(noise).convert(mode)
+    content = encoded(picture, "TIFF" if mode == "CMYK" else "PNG")
+
+    expected = to_model_input(decode_image(content), 64)
+    assert np.array_equal(load_model_input(content, 64), expected)
+
+
 def test_model_input_of_the_right_size_is_left_alone() -> None:
     image = np.zeros((100, 100, 3), dtype=np.uint8)
 
@@ -211,3 +224,16 @@ def test_deep_grey_of_any_number_becomes_eight_bits(values: np.ndarray, shown: l
     pixels = decode_image(encoded(Image.fromarray(rows), "TIFF"))
 
     assert pixels[0, ::8, 0].tolist() == shown
+
+
+def test_a_palette_picture_without_its_palette_is_damaged() -> None:
+    def chunk(kind: bytes, content: bytes) -> bytes:
+        checksum = struct.pack(">I", zlib.crc32(kind + content))
+        return struct.pack(">I", len(content)) + kind + content + checksum
+
+    header = struct.pack(">IIBBBBB", 16, 16, 8, 3, 0, 0, 0)
+    pixels = zlib.compress(bytes(17 * 16))
+    png = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", pixels)
+
+    with pytest.raises(InvalidImage, match="its parts do not fit"):
+        decode_image(png + chunk(b"IEND", b""))
