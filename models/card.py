@@ -100,17 +100,17 @@ def _scores(manifest: ModelManifest) -> str:
 
 
 def _others(manifest: ModelManifest) -> str:
+    found = {name: scores.others for name, scores in manifest.metrics.items() if scores.others}
     rows = [
         (
             f"`{name}`",
-            f"{scores.others.images:,}",
-            f"{scores.others.refused:.1%}",
+            f"{others.images:,}",
+            f"{others.refused:.1%}",
             "-"
-            if scores.others.auroc is None
-            else f"{scores.others.auroc:.3f}{_interval(scores, 'auroc', '.3f')}",
+            if others.auroc is None
+            else f"{others.auroc:.3f}{_interval(manifest.metrics[name], 'auroc', '.3f')}",
         )
-        for name, scores in manifest.metrics.items()
-        if scores.others
+        for name, others in {**found, **manifest.others}.items()
     ]
     if not rows:
         return ""

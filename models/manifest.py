@@ -224,6 +224,8 @@ class ModelManifest(_Frozen):
             can refuse ``none_label`` as the last.
         none_label: the label of pictures of none of the classes; None for a model that cannot
             refuse.
+        kinds: what the trained network tells apart among those, each with a column of its own
+            behind the classes', which the graph merges; empty where one column stands for all.
         input: what the graph takes.
         output: the output with the probabilities.
         maps_output: the output with the activation maps, None where the network gives none.
@@ -237,6 +239,7 @@ class ModelManifest(_Frozen):
         training: every setting of the run.
         history: one entry an epoch, as Keras reports it.
         metrics: by ``<source>/<split>``.
+        others: by the same, where no picture showed one of the classes.
         snapshot: digest of the list of images that the version came from.
         sources: for attribution, with counts.
         parity: largest difference of a probability between Keras and ONNX Runtime, by batch size.
@@ -250,6 +253,7 @@ class ModelManifest(_Frozen):
     created_at: AwareDatetime = Field(default_factory=lambda: datetime.now(UTC))
     labels: tuple[str, ...] = Field(min_length=2)
     none_label: str | None = None
+    kinds: tuple[str, ...] = ()
     input: InputSpec
     output: str = OUTPUT_NAME
     maps_output: str | None = None
@@ -262,6 +266,7 @@ class ModelManifest(_Frozen):
     training: dict[str, Any] = Field(default_factory=dict)
     history: list[dict[str, float]] = Field(default_factory=list)
     metrics: dict[str, EvaluationMetrics] = Field(default_factory=dict)
+    others: dict[str, OtherMetrics] = Field(default_factory=dict)
     snapshot: str = ""
     sources: list[DataSource] = Field(default_factory=list)
     parity: dict[str, float] = Field(default_factory=dict)

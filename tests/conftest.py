@@ -13,8 +13,14 @@ import data.images  # noqa: F401  registers the HEIC encoder with Pillow
 from data.drawings import EXAMPLE_LABELS, draw_fruit
 from data.labels import BASE_LABELS, NONE_OF_THESE
 from models.examination import Examination
-from models.manifest import Calibration, EvaluationMetrics, InputSpec, ModelManifest
-from models.registry import ModelRegistry, ModelVersion
+from models.manifest import (
+    MANIFEST_NAME,
+    Calibration,
+    EvaluationMetrics,
+    InputSpec,
+    ModelManifest,
+)
+from models.registry import ModelRegistry, ModelVersion, baseline_folder
 
 # Mean colour (red, green, blue; 0..1) of each drawn fruit on its white ground.
 COLOURS = {
@@ -31,6 +37,8 @@ COLOURS = {
 REFUSING_LABELS = (*BASE_LABELS, NONE_OF_THESE)
 SIDE_PX = 100
 SHARPNESS = 120.0
+SHIPPED = ModelManifest.read(baseline_folder() / MANIFEST_NAME).version
+NEXT = f"v{int(SHIPPED[1:]) + 1:04d}"  # numbers go on from the shipped version's
 PLACES = 4  # a side, of the activation maps
 
 

@@ -6,6 +6,7 @@ published version on any pictures; ``rehearse`` keeps the features that quick re
 """
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,7 +15,7 @@ from data.state import state_dir
 from data.store import take_snapshot
 from models.registry import open_registry
 from training.config import TrainConfig, add_refit_flag
-from training.errors import MissingExtra
+from training.errors import INTERRUPTED, MissingExtra
 from training.memory import keep_freed_memory
 
 
@@ -100,4 +101,10 @@ def _examine(options: argparse.Namespace) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    status = main()
+    if status == INTERRUPTED:
+        # TensorFlow's threads go on for a moment, and can crash an interpreter that ends meanwhile.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)
+    sys.exit(status)

@@ -24,6 +24,10 @@ _BORDER_ON_WHITE: Final = 0.9  # share of the border that is paper in a picture 
 _UNTOUCHED: Final = 0.15  # of all pictures: resized as served and nothing else
 _REPLACED: Final = 0.7  # of the pictures on white: another background
 _LEAST_CROP: Final = 0.35  # of the area
+_FORESHORTENED: Final = 0.3  # of the pictures on white: seen nearer to the end of the thing
+_DARK: Final = 90  # a made-up thing is no darker on average
+_TINY: Final = 1e-6
+_RECOLOURED: Final = 0.4  # of the made-up things: their own surface in other colours
 
 
 def augment(image: _Pixels, side_px: int, backgrounds: Sequence[_Pixels], rng: _Rng) -> _Pixels:
@@ -40,7 +44,10 @@ def augment(image: _Pixels, side_px: int, backgrounds: Sequence[_Pixels], rng: _
     """
     if rng.random() < _UNTOUCHED:
         return to_model_input(_mirrored(image, rng), side_px)
-    if is_on_white(image) and rng.random() < _REPLACED:
+    on_white = is_on_white(image)
+    if on_white and rng.random() < _FORESHORTENED:
+        image = foreshortened(image, rng)
+    if on_white and rng.random() < _REPLACED:
         picture = _placed(image, side_px, _background(side_px, backgrounds, rng), rng)
     else:
         picture = _cropped(image, side_px, rng, least=_LEAST_CROP)
@@ -113,6 +120,58 @@ def draw_clutter(side_px: int, rng: _Rng) -> _Pixels:
     return np.asarray(picture, dtype=np.uint8)
 
 
+def draw_unknown(form: _Pixels, surface: _Pixels, side_px: int, rng: _Rng) -> _Pixels:
+    """Return a thing on white that nobody grows: uint8 (side_px, side_px, 3).
+
+    A thing has the outline and the shading of one picture and the surface of another, or, in part
+    of the pictures, its own surface in other colours. A network that saw few unknown things on
+    white names every other one, by its form or by its colour.
+
+    Args:
+        form: uint8 (H, W, 3), a thing on white that is none of the classes. With forms of the
+            classes, too, the network refused some frames of those.
+        surface: uint8 (H, W, 3), a photo of none of the classes.
+        side_px: side of the network's square input, in pixels.
+        rng: where every choice comes from.
+    """
+    height, width = form.shape[:2]
+    opacity = cut_out(form)[..., None] / 255.0
+    if rng.random() < _RECOLOURED:
+        hsv = np.array(Image.fromarray(form).convert("HSV"))
+        hsv[..., 0] += np.uint8(rng.integers(43, 214))  # 60 to 300 of 360 degrees
+        skin = np.asarray(Image.fromarray(hsv, "HSV").convert("RGB"), float)
+    else:
+        crop = _cropped(surface, max(height, width), rng, least=0.02, most=0.5)
+        if rng.random() < 0.5:
+            crop = crop.filter(ImageFilter.GaussianBlur(rng.uniform(0.5, 2.5)))
+        light = ndimage.gaussian_filter(form.mean(axis=2), min(height, width) / 30)
+        light /= max(1.0, float(np.average(light, weights=opacity[..., 0] + _TINY)))
+        skin = np.asarray(crop.resize((width, height)), float) * light[..., None]
+    # A dark thing in an odd form may well be an eggplant.
+    shown = float(np.average(skin.mean(axis=2), weights=opacity[..., 0] + _TINY))
+    skin *= max(1.0, _DARK / max(1.0, shown))
+    made = (skin * opacity + 255.0 * (1 - opacity)).clip(0, 255).astype(np.uint8)
+    if rng.random() < 0.5:
+        made = foreshortened(made, rng)
+    picture = _cropped(made, side_px, rng, least=0.6)
+    return np.asarray(_compressed(_lit(picture, rng), rng), dtype=np.uint8)
+
+
+def foreshortened(image: _Pixels, rng: _Rng) -> _Pixels:
+    """Return the thing on white with its longer side squeezed, on paper of the same size."""
+    rows, columns = (np.flatnonzero((image.min(axis=2) < _WHITE).any(axis=a)) for a in (1, 0))
+    if not len(rows):
+        return image
+    height, width = image.shape[:2]
+    part = rng.uniform(0.45, 0.85)
+    lies = np.ptp(columns) > np.ptp(rows)
+    size = (max(1, round(width * part)), height) if lies else (width, max(1, round(height * part)))
+    squeezed = Image.fromarray(image).resize(size, Image.Resampling.BICUBIC)
+    paper = Image.new("RGB", (width, height), (255, 255, 255))
+    paper.paste(squeezed, ((width - size[0]) // 2, (height - size[1]) // 2))
+    return np.asarray(paper)
+
+
 def _background(side_px: int, backgrounds: Sequence[_Pixels], rng: _Rng) -> Image.Image:
     choice = rng.random()
     if choice < 0.6 and backgrounds:
@@ -146,11 +205,13 @@ def _placed(image: _Pixels, side_px: int, scene: Image.Image, rng: _Rng) -> Imag
     return scene
 
 
-def _cropped(image: _Pixels, side_px: int, rng: _Rng, least: float) -> Image.Image:
+def _cropped(
+    image: _Pixels, side_px: int, rng: _Rng, least: float, most: float = 1.0
+) -> Image.Image:
     """Return a random part of the picture, turned a little in one case of four.
 
-    Shape and size as in the "Inception" crop (C. Szegedy et al., arXiv:1409.4842): at least a
-    given share of the area, and sides between 3:4 and 4:3.
+    Shape and size as in the "Inception" crop (C. Szegedy et al., arXiv:1409.4842): between the
+    given shares of the area, and sides between 3:4 and 4:3.
     """
     height, width = image.shape[:2]
     picture = Image.fromarray(_mirrored(image, rng))
@@ -158,7 +219,7 @@ def _cropped(image: _Pixels, side_px: int, rng: _Rng, least: float) -> Image.Ima
         paper = tuple(int(c) for c in image[[0, -1]].mean(axis=(0, 1)))
         picture = picture.rotate(rng.uniform(-20, 20), Image.Resampling.BICUBIC, fillcolor=paper)
         least = max(least, 0.5)
-    area = rng.uniform(least, 1.0)
+    area = rng.uniform(least, max(least, most))
     stretch = np.exp(rng.uniform(np.log(3 / 4), np.log(4 / 3))) ** 0.5
     part_width = width * min(1.0, np.sqrt(area) * stretch)
     part_height = height * min(1.0, np.sqrt(area) / stretch)

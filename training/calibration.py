@@ -12,8 +12,10 @@ from models.manifest import Calibration
 # Which share of the pictures sent in will show one of the classes is not known. Training and
 # validation hold more of everything else, and a network calibrated to that would doubt every fruit.
 FRUIT_SHARE: Final = 0.75
-# At most so many pictures of other things get a name; all other freedom goes to the fruit.
+# At most so many pictures of other things get a name.
 NAMED_OTHERS: Final = 0.07
+# And none gets one where none of these is likelier than all names together.
+LIKELIER: Final = 0.5
 
 
 def calibrate(
@@ -85,7 +87,9 @@ def choose_threshold(refusal: NDArray[np.float64], other: NDArray[np.bool_]) -> 
     """Return the probability of none-of-these from which on a picture is refused.
 
     It is the highest one at which no more than ``NAMED_OTHERS`` of the other pictures get a name,
-    so that as few fruit as possible are refused.
+    so that as few fruit as possible are refused, but not above ``LIKELIER``. A network that tells
+    the other things of one source well apart would be allowed more, and would name most of what it
+    was never shown.
 
     Args:
         refusal: (N,), the probability of none-of-these.
@@ -93,7 +97,7 @@ def choose_threshold(refusal: NDArray[np.float64], other: NDArray[np.bool_]) -> 
     """
     rest = np.sort(refusal[other])
     named = int(NAMED_OTHERS * len(rest))
-    return float(rest[named])
+    return min(float(rest[named]), LIKELIER)
 
 
 def _weights(other: NDArray[np.bool_]) -> NDArray[np.float64]:

@@ -33,6 +33,20 @@ class TrainConfig:
     plateau_epochs: int = _setting(3, "epochs without a better val_loss before halving the rate")
     plateau_factor: float = _setting(0.5, "what the learning rate is multiplied by on a plateau")
     none_of_these: bool = _setting(False, "learn to refuse from the pictures of none of these")
+    kinds: bool = _setting(
+        False,
+        "with none-of-these: learn also which kind of other thing a picture shows, as far as its "
+        "publisher tells",
+    )
+    fitted_head: bool = _setting(
+        False,
+        "fit the new last layer to the features of the first stages before all of them train",
+    )
+    start_share: float = _setting(
+        0.0,
+        "with fitted-head: share of the weights from before the training that is mixed into those "
+        "after it, which keeps more of what ImageNet taught",
+    )
     frozen_stages: int = _setting(
         0, "first stages of the transfer network that keep their ImageNet weights, 0 to 7"
     )
@@ -110,6 +124,13 @@ class TrainConfig:
             raise ValueError(f"frozen_stages is {self.frozen_stages}; the most is {MAX_STAGES}.")
         if not 0 <= self.label_smoothing < 1:
             raise ValueError(f"label_smoothing is {self.label_smoothing}; it must be in [0, 1).")
+        if not 0 <= self.start_share < 1:
+            raise ValueError(f"start_share is {self.start_share}; it must be in [0, 1).")
+        if self.start_share and not self.fitted_head:
+            raise ValueError(
+                f"start_share is {self.start_share} without fitted_head; a random last layer must "
+                "not be mixed into a trained one."
+            )
         if not self.learning_rate > 0:
             raise ValueError(f"learning_rate is {self.learning_rate}; it must be above 0.")
         if not 0 < self.plateau_factor < 1:

@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,12 +21,12 @@ from export.errors import ExportError
 from models.errors import ModelError
 from models.manifest import EvaluationMetrics, OtherMetrics
 from models.registry import ModelRegistry, ModelVersion
-from training.errors import TrainingError
+from training.errors import INTERRUPTED, TrainingError
 from training.evaluate import class_table, others_table, summary_table, variety_table
 from training.score import ScoreReport, score_archive
 
 if TYPE_CHECKING:
-    from training.train import Epoch
+    from training.epoch import Epoch
 
 _SHOWN = 10
 
@@ -82,7 +82,7 @@ def run_command(run: Callable[[ConsoleProgress], Callable[[Console], None]]) -> 
     except KeyboardInterrupt:
         progress.close()
         print("Stopped. Nothing was published.", file=sys.stderr)
-        return 130
+        return INTERRUPTED
     progress.close()
     print_result(console)
     return 0
@@ -133,12 +133,13 @@ def _print_report(report: ScoreReport, console: Console) -> None:
 
 def print_cross_validation(
     metrics: dict[str, EvaluationMetrics],
+    others: dict[str, OtherMetrics],
     folds: list[dict[str, float]],
     path: Path,
     console: Console,
 ) -> None:
     """Print what a cross-validation found, and how to train with it."""
-    _print_tables(metrics, console)
+    _print_tables(metrics, console, others)
     for name, scores in metrics.items():
         console.print(class_table(name, scores))
         console.print(variety_table(name, scores))
@@ -153,14 +154,14 @@ def print_cross_validation(
 def _print_tables(
     metrics: dict[str, EvaluationMetrics],
     console: Console,
-    others: dict[str, OtherMetrics] | None = None,
+    others: Mapping[str, OtherMetrics],
 ) -> None:
     if metrics:
         console.print(summary_table(metrics))
-    if others is None:
-        others = {name: scores.others for name, scores in metrics.items() if scores.others}
-    if others:
-        console.print(others_table(others, metrics))
+    found = {name: scores.others for name, scores in metrics.items() if scores.others}
+    found.update(others)
+    if found:
+        console.print(others_table(found, metrics))
 
 
 def _print_error(error: Exception) -> int:
@@ -171,7 +172,7 @@ def _print_error(error: Exception) -> int:
 def print_version(published: ModelVersion, console: Console) -> None:
     """Print the scores of a version just published, and how to serve it."""
     metrics = published.manifest.metrics
-    _print_tables(metrics, console)
+    _print_tables(metrics, console, published.manifest.others)
     for name, scores in metrics.items():
         if name.endswith("/test"):
             console.print(class_table(name, scores))

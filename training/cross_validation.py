@@ -3,28 +3,34 @@
 A few dozen validation photos cannot tell two networks apart. So the photos of training and
 validation are dealt into folds by whole scenes; each fold is judged by a network that never saw any
 of it. The same answers calibrate the network that is then trained on all of them.
+
+The folds also differ in their seed, so that what they answer alike does not hang on one.
 """
 
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, ValidationError
 from sklearn.model_selection import StratifiedGroupKFold
 
+from data.labels import NONE_OF_THESE
 from data.snapshot import Snapshot, SnapshotImage, thin
 from data.splits import Split
-from models.manifest import Calibration, EvaluationMetrics
+from models.decision import decide
+from models.manifest import Calibration, EvaluationMetrics, OtherMetrics
 from training.calibration import calibrate, calibrated
 from training.config import TrainConfig
-from training.dataset import labels_of, load_images, training_data
+from training.dataset import labels_of, load_images, training_columns, training_data
+from training.epoch import Epoch
 from training.errors import InvalidCrossValidation
 from training.evaluate import columns_of, evaluate, none_column, rows_by
-from training.train import Epoch, fit, predict_logits
+from training.train import fit, predict_logits
 
 SPLIT_NAME = "cross-validation"
 
@@ -36,9 +42,10 @@ class CrossValidation(BaseModel):
         snapshot: digest of the list of images.
         training: every setting of the run.
         labels: the K labels.
-        calibration: fitted to the answers of all folds together.
+        calibration: fitted to the answers of all folds together, of the sources in ``metrics``.
         metrics: by ``<source>/cross-validation``, over the answers of all folds together.
-        folds: accuracy of each fold, by the same names.
+        others: by the same, for sources of which only pictures of other things were dealt out.
+        folds: accuracy of each fold, by the names of ``metrics``.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -48,6 +55,7 @@ class CrossValidation(BaseModel):
     labels: tuple[str, ...]
     calibration: Calibration
     metrics: dict[str, EvaluationMetrics]
+    others: dict[str, OtherMetrics]
     folds: list[dict[str, float]]
 
     @property
@@ -101,8 +109,10 @@ def cross_validate(
 ) -> CrossValidation:
     """Train once a fold and return what the networks answered about their own folds.
 
-    Only sources with validation images take part in the dealing: there the scenes are independent.
-    The training images of other sources, frames of filmed objects, train in every fold.
+    Sources with validation images take part in the dealing: there the scenes are independent. Of
+    the others, whose scenes are filmed objects, only none-of-these does, which has objects enough:
+    it shows how things are taken that no network was taught to refuse. A class would lose much of
+    what it can be learned from, so its frames train in every fold.
 
     Args:
         snapshot: the images, their labels and splits; those of the test split are left alone.
@@ -120,18 +130,20 @@ def cross_validate(
     if config.schedule != "cosine":
         raise ValueError(f"schedule is {config.schedule!r}; cross-validation needs 'cosine'.")
     labels = labels_of(snapshot, with_none=config.none_of_these)
+    columns = training_columns(config, snapshot, labels)
     dealt, others = _parts(snapshot, labels)
     fixed = thin(others, config.max_per_variety)
     logits = np.zeros((len(dealt), len(labels)), np.float32)
     fold_of = np.zeros(len(dealt), np.int64)
     for fold, (learned, judged) in enumerate(_deal(dealt, folds, config.seed)):
         on_stage(f"Fold {fold + 1} of {folds}: judging {len(judged):,} of {len(dealt):,} images")
+        seeded = replace(config, seed=config.seed + fold)
         data = training_data(
-            config, snapshot.root, [*fixed, *(dealt[row] for row in learned)], labels
+            seeded, snapshot.root, [*fixed, *(dealt[row] for row in learned)], columns
         )
-        trained = fit(config, data, None, len(labels), on_epoch, on_step)
+        trained = fit(seeded, data, None, columns, on_epoch, on_step)
         images = load_images(snapshot.root, [dealt[row] for row in judged], labels, config.side_px)
-        logits[judged] = predict_logits(trained.model, images)
+        logits[judged] = predict_logits(trained.model, images, columns)
         fold_of[judged] = fold
     return _judge(snapshot, config, labels, dealt, logits, fold_of)
 
@@ -142,10 +154,11 @@ def _parts(
     """Return the images that are dealt into folds, and those that train in each of them."""
     known = [i for i in snapshot.images if i.label in labels and i.split != Split.TEST]
     independent = {i.source for i in known if i.split == Split.VALIDATION}
-    return (
-        [i for i in known if i.source in independent],
-        [i for i in known if i.source not in independent],
-    )
+
+    def is_dealt(image: SnapshotImage) -> bool:
+        return image.source in independent or image.label == NONE_OF_THESE
+
+    return [i for i in known if is_dealt(i)], [i for i in known if not is_dealt(i)]
 
 
 def _deal(
@@ -154,7 +167,7 @@ def _deal(
     dealer = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
     rows = np.zeros(len(images))
     scenes = [f"{i.source}/{i.scene}" for i in images]
-    yield from dealer.split(rows, [i.label for i in images], scenes)
+    yield from dealer.split(rows, [f"{i.source}/{i.label}" for i in images], scenes)
 
 
 def _judge(
@@ -162,18 +175,22 @@ def _judge(
     config: TrainConfig,
     labels: tuple[str, ...],
     images: Sequence[SnapshotImage],
-    logits: np.ndarray[Any, np.dtype[np.float32]],
-    fold_of: np.ndarray[Any, np.dtype[np.int64]],
+    logits: NDArray[np.float32],
+    fold_of: NDArray[np.int64],
 ) -> CrossValidation:
     nothing, targets = none_column(labels), columns_of(images, labels)
-    sources = rows_by(image.source for image in images)
+    by_source = rows_by(image.source for image in images)
+    sources = {s: rows for s, rows in by_source.items() if (targets[rows] != nothing).any()}
     name = " and ".join(f"{source}/{SPLIT_NAME}" for source in sources)
-    calibration = calibrate(logits, targets, nothing, name)
+    rows = np.concatenate(list(sources.values()))
+    calibration = calibrate(logits[rows], targets[rows], nothing, name)
     probabilities = np.exp(
         calibrated(logits, calibration.temperature, nothing, calibration.none_shift)
     ).astype(np.float32)
 
-    def scores(rows: Any) -> EvaluationMetrics:
+    decided = decide(probabilities, nothing, calibration.none_threshold)
+
+    def scores(rows: NDArray[np.int64]) -> EvaluationMetrics:
         return evaluate(
             probabilities[rows],
             targets[rows],
@@ -188,6 +205,13 @@ def _judge(
         labels=labels,
         calibration=calibration,
         metrics={f"{source}/{SPLIT_NAME}": scores(rows) for source, rows in sources.items()},
+        others={
+            f"{source}/{SPLIT_NAME}": OtherMetrics(
+                images=len(rows), refused=float((decided[rows] == nothing).mean())
+            )
+            for source, rows in by_source.items()
+            if source not in sources
+        },
         folds=[
             {
                 f"{source}/{SPLIT_NAME}": scores(rows[fold_of[rows] == fold]).accuracy

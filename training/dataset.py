@@ -17,9 +17,10 @@ from data.images import load_model_input
 from data.labels import NONE_OF_THESE
 from data.snapshot import Snapshot, SnapshotImage
 from data.splits import Split
+from training.columns import Columns
 from training.config import TrainConfig
 from training.errors import NotEnoughData
-from training.evaluate import columns_of, none_column
+from training.evaluate import columns_of
 from training.sampling import PhotoPool, draw_batch, load_pool
 
 MIN_IMAGES_PER_CLASS = 2
@@ -48,7 +49,7 @@ class TrainingData:
     """What a network is fitted to.
 
     Attributes:
-        batches: of uint8 (N, side_px, side_px, 3) and one-hot float32 (N, K), again each epoch.
+        batches: of uint8 (N, side_px, side_px, 3) and one-hot float32 (N, width), again each epoch.
         steps: batches an epoch.
         images: how many different images there are.
         class_weights: of each column, None for equal ones.
@@ -61,22 +62,19 @@ class TrainingData:
 
 
 class BalancedBatches(keras.utils.PyDataset):  # type: ignore[misc]  # keras has no types
-    """Batches of uint8 (N, side_px, side_px, 3) and one-hot float32 (N, K), drawn from a pool.
+    """Batches of uint8 (N, side_px, side_px, 3) and one-hot float32 (N, width), drawn from a pool.
 
     A batch follows from the seed, the epoch and its number alone.
 
     Args:
         pool: what is drawn from.
         config: side, batch size, steps an epoch and seed.
-        labels: the K labels.
     """
 
-    def __init__(self, pool: PhotoPool, config: TrainConfig, labels: Sequence[str]) -> None:
+    def __init__(self, pool: PhotoPool, config: TrainConfig) -> None:
         super().__init__(workers=1)  # a thread beside TensorFlow's
         self._pool = pool
         self._config = config
-        self._classes = len(labels)
-        self._none_column = none_column(labels)
         self._steps = config.steps_per_epoch or math.ceil(len(pool) / config.batch_size)
         self._epoch = 0
 
@@ -86,10 +84,8 @@ class BalancedBatches(keras.utils.PyDataset):  # type: ignore[misc]  # keras has
     def __getitem__(self, step: int) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
         config = self._config
         rng = np.random.default_rng((config.seed, self._epoch, step))
-        images, targets = draw_batch(
-            self._pool, config.batch_size, config.side_px, self._none_column, rng
-        )
-        return images, np.eye(self._classes, dtype=np.float32)[targets]
+        images, targets = draw_batch(self._pool, config.batch_size, config.side_px, rng)
+        return images, np.eye(self._pool.columns.width, dtype=np.float32)[targets]
 
     def on_epoch_end(self) -> None:
         self._epoch += 1
@@ -137,8 +133,21 @@ def labels_of(snapshot: Snapshot, *, with_none: bool = False) -> tuple[str, ...]
     return (*sorted(counts), NONE_OF_THESE) if with_none else tuple(sorted(counts))
 
 
+def training_columns(config: TrainConfig, snapshot: Snapshot, labels: Sequence[str]) -> Columns:
+    """Return what the outputs of a network that starts anew stand for.
+
+    Args:
+        config: whether kinds of other things are told apart.
+        snapshot: all images; the kinds are those among them.
+        labels: what ``labels_of`` returns.
+    """
+    if config.kinds and NONE_OF_THESE in labels:
+        return Columns.of_kinds(labels, snapshot.images)
+    return Columns.of_labels(labels)
+
+
 def training_data(
-    config: TrainConfig, root: Path, images: Sequence[SnapshotImage], labels: Sequence[str]
+    config: TrainConfig, root: Path, images: Sequence[SnapshotImage], columns: Columns
 ) -> TrainingData:
     """Return the batches that the configured augmentation makes of the images.
 
@@ -146,16 +155,15 @@ def training_data(
         config: augmentation, batch size, seed.
         root: the snapshot's root folder.
         images: rows of a snapshot; those of other labels are left out.
-        labels: the K labels, in the order of the network's outputs.
+        columns: what the network's outputs stand for.
     """
-    classes = len(labels)
     if config.augmentation == "scenes":
-        pool = load_pool(root, images, labels)
-        balanced = BalancedBatches(pool, config, labels)
+        pool = load_pool(root, images, columns)
+        balanced = BalancedBatches(pool, config)
         return TrainingData(balanced, len(balanced), len(pool), None)
-    data = load_images(root, images, labels, config.side_px)
-    shuffled = batches(data, classes, config.batch_size, shuffle_seed=config.seed)
-    weights = _class_weights(data, classes) if config.class_weights else None
+    data = load_images(root, images, columns.labels, config.side_px)
+    shuffled = batches(data, columns, config.batch_size, shuffle_seed=config.seed)
+    weights = _class_weights(columns.of(data.images)) if config.class_weights else None
     return TrainingData(shuffled, math.ceil(len(data) / config.batch_size), len(data), weights)
 
 
@@ -186,17 +194,18 @@ def load_images(
 
 
 def batches(
-    data: LabelledImages, classes: int, batch_size: int, *, shuffle_seed: int | None = None
+    data: LabelledImages, columns: Columns, batch_size: int, *, shuffle_seed: int | None = None
 ) -> tf.data.Dataset:
-    """Return batches of uint8 (N, H, W, 3) and one-hot float32 (N, K).
+    """Return batches of uint8 (N, H, W, 3) and one-hot float32 (N, width).
 
     Args:
         data: the images, kept in memory once and gathered by index.
-        classes: K.
+        columns: what the network's outputs stand for.
         batch_size: N, but for the last batch.
         shuffle_seed: None for the given order; else a new order each epoch.
     """
-    pixels, targets = tf.constant(data.pixels), tf.one_hot(data.targets, classes)
+    pixels = tf.constant(data.pixels)
+    targets = tf.one_hot(columns.of(data.images), columns.width)
     order = tf.data.Dataset.range(len(data))
     if shuffle_seed is not None:
         order = order.shuffle(len(data), seed=shuffle_seed, reshuffle_each_iteration=True)
@@ -212,7 +221,7 @@ def batches(
     )
 
 
-def _class_weights(data: LabelledImages, classes: int) -> dict[int, float]:
-    columns = np.arange(classes)
-    weights = compute_class_weight("balanced", classes=columns, y=data.targets)
-    return dict(zip(columns.tolist(), weights.tolist(), strict=True))
+def _class_weights(targets: NDArray[np.int64]) -> dict[int, float]:
+    present = np.unique(targets)
+    weights = compute_class_weight("balanced", classes=present, y=targets)
+    return dict(zip(present.tolist(), weights.tolist(), strict=True))

@@ -9,6 +9,8 @@ TrainingError
 └── MissingExtra     (ImportError)  an extra of the project is not installed
 """
 
+INTERRUPTED = 130  # the exit status after Ctrl-C, as shells have it
+
 
 class TrainingError(Exception):
     """Base of every error that this package raises on purpose."""

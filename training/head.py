@@ -1,7 +1,7 @@
 """Fit the last layer alone, on features: seconds instead of minutes.
 
-Columns of labels without new photos stay exactly as they are, so what was known is kept but for
-what a new column takes away. The others are pulled towards where they began.
+In a quick retraining, columns of labels without new photos stay exactly as they are, so what was
+known is kept but for what a new column takes away. The others are pulled towards where they began.
 """
 
 import time
@@ -11,14 +11,17 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
-from scipy.special import log_softmax
+from scipy.special import softmax
 
-from training.train import Epoch
+from training.epoch import Epoch
 
 ITERATIONS: Final = 60
 # How strongly a column is held where it begins; see training/EXPERIMENTS.md.
 PULL_NEW: Final = 4e-3
 PULL_KNOWN: Final = 5e-2
+# Of a last layer that begins with nothing.
+PULL_FIRST: Final = 5e-3
+_TINY: Final = 1e-30
 
 Head = tuple[NDArray[np.float32], NDArray[np.float32]]
 
@@ -30,6 +33,7 @@ def fit_head(
     start: Head,
     pulls: Mapping[int, float],
     label_smoothing: float = 0.0,
+    classes: int | None = None,
     on_epoch: Callable[[Epoch], None] = lambda epoch: None,
 ) -> tuple[Head, list[dict[str, float]]]:
     """Return the last layer that explains the targets best, and what each iteration gave.
@@ -39,21 +43,25 @@ def fit_head(
 
     Args:
         features: float32 (N, D).
-        targets: int64 (N,), columns.
+        targets: int64 (N,), columns; of a row of other things, whatever their kind, any of theirs.
         weights: float64 (N,), how much each row counts.
-        start: kernel float32 (D, K) and bias float32 (K,).
+        start: kernel float32 (D, width) and bias float32 (width,).
         pulls: the columns that may change, at least one, and how strongly each is held.
         label_smoothing: as the network was trained with; without it the fit would sharpen every
             answer, and the calibration would no longer hold.
+        classes: how many columns are of classes; those behind them, of kinds of other things, count
+            as one. None tells every column from every other.
         on_epoch: told what each iteration gave.
     """
     kernel, bias = start
     columns, pull = np.array(list(pulls)), np.array(list(pulls.values()), np.float32)
-    rows, depth = np.arange(len(targets)), kernel.shape[0]
+    depth = kernel.shape[0]
     weights = weights / weights.sum()
-    fixed = features @ kernel + bias  # (N, K)
-    even = label_smoothing / len(bias)
-    wanted = (targets[:, None] == columns) * (1 - label_smoothing) + even  # (N, m)
+    fixed = features @ kernel + bias  # (N, width)
+    label_of = np.minimum(np.arange(len(bias)), len(bias) if classes is None else classes)
+    starts = np.unique(label_of, return_index=True)[1]
+    wanted = np.eye(len(starts), dtype=np.float32)[label_of[targets]] * (1 - label_smoothing)
+    wanted += label_smoothing / len(starts)  # (N, K)
     history: list[dict[str, float]] = []
     began = time.perf_counter()
     last: dict[str, float] = {}
@@ -62,12 +70,14 @@ def fit_head(
         change = settings.reshape(depth + 1, len(columns)).astype(np.float32)
         logits = fixed.copy()
         logits[:, columns] += features @ change[:-1] + change[-1]
-        log_probabilities = log_softmax(logits, axis=1)
-        explained = (1 - label_smoothing) * log_probabilities[rows, targets]
-        found = -float(weights @ (explained + even * log_probabilities.sum(axis=1)))
+        probabilities = softmax(logits, axis=1)
+        by_label = np.add.reduceat(probabilities, starts, axis=1).clip(_TINY)  # (N, K)
+        found = -float(weights @ (wanted * np.log(by_label)).sum(axis=1))
         last["loss"] = found
-        last["accuracy"] = float(weights @ (logits.argmax(axis=1) == targets))
-        slope = weights[:, None] * (np.exp(log_probabilities[:, columns]) - wanted)  # (N, m)
+        last["accuracy"] = float(weights @ (by_label.argmax(axis=1) == label_of[targets]))
+        # A column answers for its label by its share of that label's probability.
+        due = (wanted / by_label)[:, label_of[columns]] * probabilities[:, columns]
+        slope = weights[:, None] * (probabilities[:, columns] - due)  # (N, m)
         gradient = np.concatenate(
             [
                 features.T @ slope.astype(np.float32) + pull * change[:-1],

@@ -12,6 +12,7 @@ import threading
 import time
 import traceback
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 from typing import Any, Final, TextIO
@@ -36,6 +37,7 @@ from models.registry import open_registry
 from training.errors import MissingExtra, TrainingError
 from training.memory import keep_freed_memory
 
+_SESSION_NICENESS: Final = 5  # a third of the weight that a session has
 _PARENT_CHECK_S: Final = 1.0
 _STEP_EVERY_S: Final = 0.5
 
@@ -72,7 +74,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     request = read_request(folder)
     threading.Thread(target=_end_with_parent, args=(os.getppid(),), daemon=True).start()
     signal.signal(signal.SIGTERM, _interrupt)
-    os.nice(request.niceness)
+    _step_back(request.niceness)
     keep_freed_memory()
     with (folder / PROGRESS_NAME).open("a") as file:
         result = _run(request, _ProgressFile(file))
@@ -144,6 +146,20 @@ def _retrain(request: JobRequest, progress: _ProgressFile) -> str:
         on_step=progress.on_step,
     )
     return published.version
+
+
+def _step_back(niceness: int) -> None:
+    """Let everything else go first.
+
+    A job is a session of its own, and where Linux shares the cores out by session (``autogroup``,
+    see sched(7)) niceness counts only within one: the job would take half of the cores however
+    nice it is. So its session is made nice, too, but not so much that a job stands still for as
+    long as the app is busy.
+    """
+    os.nice(niceness)
+    if os.getsid(0) == os.getpid():  # else the session is somebody's terminal
+        with suppress(OSError):
+            Path("/proc/self/autogroup").write_text(f"{min(niceness, _SESSION_NICENESS)}\n")
 
 
 def _interrupt(signum: int, frame: FrameType | None) -> None:

@@ -5,7 +5,7 @@ disagree about preprocessing. Augmentation is part of it and vanishes when it is
 """
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 import keras
@@ -14,6 +14,7 @@ from keras import layers, regularizers
 from numpy.typing import NDArray
 
 from models.manifest import MAPS_OUTPUT, OUTPUT_NAME, Calibration, ModelManifest
+from training.columns import Columns
 from training.config import TrainConfig
 from training.efficientnet_lite import efficientnet_lite0
 from training.errors import NoBackbone, UnknownNetwork
@@ -24,15 +25,15 @@ _EMBEDDING: Final = "embedding"  # the layer that averages the feature map
 _LOGITS: Final = "logits"
 
 
-def build_network(config: TrainConfig, classes: int) -> keras.Model:
+def build_network(config: TrainConfig, width: int) -> keras.Model:
     """Return the named network, not yet trained.
 
     Args:
         config: names the network, its input side and the augmentation.
-        classes: K, the width of the output.
+        width: of the output, in columns.
 
     Returns:
-        A model from uint8 (N, side_px, side_px, 3), RGB, 0..255, to float32 (N, K) logits.
+        A model from uint8 (N, side_px, side_px, 3), RGB, 0..255, to float32 (N, width) logits.
 
     Raises:
         UnknownNetwork: no network has that name.
@@ -42,23 +43,26 @@ def build_network(config: TrainConfig, classes: int) -> keras.Model:
         build = NETWORKS[config.network]
     except KeyError:
         raise UnknownNetwork(config.network, sorted(NETWORKS)) from None
-    return build(config, classes)
+    return build(config, width)
 
 
-def serving_network(model: keras.Model, calibration: Calibration | None = None) -> keras.Model:
+def serving_network(
+    model: keras.Model, columns: Columns, calibration: Calibration | None = None
+) -> keras.Model:
     """Return the network as it is exported: calibrated probabilities, and what they rest on.
 
     Args:
-        model: a trained network of the table; its last column is none-of-these where the
-            calibration shifts that.
+        model: a trained network of the table.
+        columns: what its outputs stand for; those of other things are merged.
         calibration: the temperature and the shift; None leaves the logits as they are.
 
     Returns:
         A model with the outputs ``probabilities``, float32 (N, K), and, where the logits are an
         average over places, ``activation_maps``, float32 (N, h, w, K): the logits of each place,
-        whose average over h and w is the picture's (B. Zhou et al., arXiv:1512.04150).
+        whose average over h and w is the picture's before other things are merged (B. Zhou et
+        al., arXiv:1512.04150).
     """
-    logits = model.output
+    logits = merged(model.output, columns)
     if calibration:
         shift = np.zeros(logits.shape[-1], np.float32)
         shift[-1] = calibration.none_shift
@@ -68,8 +72,17 @@ def serving_network(model: keras.Model, calibration: Calibration | None = None) 
     outputs = {OUTPUT_NAME: layers.Softmax(name=OUTPUT_NAME)(logits)}
     if has_backbone(model):
         features = model.get_layer(_EMBEDDING).input
-        outputs[MAPS_OUTPUT] = model.get_layer(_LOGITS)(features)
+        outputs[MAPS_OUTPUT] = merged(model.get_layer(_LOGITS)(features), columns)
     return keras.Model(model.input, outputs, name=model.name)
+
+
+def merged(logits: keras.KerasTensor, columns: Columns) -> keras.KerasTensor:
+    """Return a column a label, as ``Columns.merge`` does."""
+    if len(columns.kinds) < 2:
+        return logits
+    classes = len(columns.classes)
+    others = keras.ops.logsumexp(logits[..., classes:], axis=-1, keepdims=True)
+    return keras.ops.concatenate([logits[..., :classes], others], axis=-1)
 
 
 def has_backbone(model: keras.Model) -> bool:
@@ -97,7 +110,7 @@ def backbone_digest(model: keras.Model) -> str:
 
 
 def head_of(model: keras.Model) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Return the last layer's kernel, float32 (D, K), and bias, float32 (K,)."""
+    """Return the last layer's kernel, float32 (D, width), and bias, float32 (width,)."""
     kernel, bias = model.get_layer(_LOGITS).get_weights()
     return kernel, bias
 
@@ -109,8 +122,8 @@ def with_head(
 
     Args:
         model: a trained network of the table.
-        kernel: float32 (D, K), K may be another number than before.
-        bias: float32 (K,).
+        kernel: float32 (D, width), another width than before perhaps.
+        bias: float32 (width,).
     """
     head = layers.Dense(len(bias), name=_LOGITS)
     other = keras.Model(model.input, head(model.get_layer(_LOGITS).input), name=model.name)
@@ -119,28 +132,41 @@ def with_head(
 
 
 def widened_head(
-    model: keras.Model, manifest: ModelManifest, labels: Sequence[str]
+    model: keras.Model,
+    manifest: ModelManifest,
+    classes: Sequence[str],
+    looks: Mapping[str, NDArray[np.float32]],
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Return kernel and bias of the last layer for other labels.
+    """Return kernel and bias of the last layer for other classes.
 
-    Known labels keep their column. A new one begins as none-of-these, which is what the network
-    took it for; without that column, as the mean of all.
+    Known classes and other things keep their columns. A new class begins as the other thing that
+    the network took it for; where it cannot refuse, as the mean of all classes.
 
     Args:
         model: the network that the manifest describes.
         manifest: its labels and calibration.
-        labels: the labels of the new columns.
+        classes: of the new columns; those of other things stay behind them.
+        looks: the mean features of each new class, float32 (D,).
     """
     kernel, bias = head_of(model)
-    column = {label: row for row, label in enumerate(manifest.labels)}
-    if manifest.none_column is None:
-        start, offset = kernel.mean(axis=1), float(bias.mean())
-    else:
-        shift = manifest.calibration.none_shift if manifest.calibration else 0.0
-        start, offset = kernel[:, manifest.none_column], float(bias[manifest.none_column]) + shift
-    columns = [kernel[:, column[label]] if label in column else start for label in labels]
-    offsets = [float(bias[column[label]]) if label in column else offset for label in labels]
-    return np.stack(columns, axis=1), np.array(offsets, np.float32)
+    known = Columns.of_version(manifest)
+    first = len(known.classes)
+    shift = manifest.calibration.none_shift if manifest.calibration else 0.0
+
+    def column(label: str) -> tuple[NDArray[np.float32], float]:
+        if label in known.classes:
+            row = known.classes.index(label)
+            return kernel[:, row], float(bias[row])
+        if not known.kinds:
+            return kernel.mean(axis=1), float(bias.mean())
+        row = first + int((looks[label] @ kernel[:, first:] + bias[first:]).argmax())
+        return kernel[:, row], float(bias[row]) + shift
+
+    starts, offsets = zip(*map(column, classes), strict=True)
+    return (
+        np.concatenate([np.stack(starts, axis=1), kernel[:, first:]], axis=1),
+        np.concatenate([np.array(offsets, np.float32), bias[first:]]),
+    )
 
 
 def _augmentation(config: TrainConfig) -> list[layers.Layer]:
@@ -157,7 +183,7 @@ def _augmentation(config: TrainConfig) -> list[layers.Layer]:
     return chosen
 
 
-def _seed_cnn(config: TrainConfig, classes: int) -> keras.Model:
+def _seed_cnn(config: TrainConfig, width: int) -> keras.Model:
     """Three blocks of convolution and a dense head; 3,374,280 parameters at 100 px, 8 classes."""
     decay = regularizers.L2(_L2)
     image = keras.Input((config.side_px, config.side_px, 3), dtype="uint8", name="image")
@@ -173,14 +199,14 @@ def _seed_cnn(config: TrainConfig, classes: int) -> keras.Model:
     x = layers.Dense(256, activation="relu", kernel_regularizer=decay)(x)
     x = layers.BatchNormalization()(x)
     x = layers.Dropout(0.5)(x)
-    logits = layers.Dense(classes, name=_LOGITS)(x)
+    logits = layers.Dense(width, name=_LOGITS)(x)
     return keras.Model(image, logits, name="seed_cnn")
 
 
-def _efficientnet_lite0(config: TrainConfig, classes: int) -> keras.Model:
+def _efficientnet_lite0(config: TrainConfig, width: int) -> keras.Model:
     """EfficientNet-Lite0 with ImageNet weights and a new head; the first stages may stay fixed.
 
-    3,423,272 parameters with 8 classes, at any side. Needs the extra ``pretrained``.
+    3,423,272 parameters with 8 columns, at any side. Needs the extra ``pretrained``.
     """
     image = keras.Input((config.side_px, config.side_px, 3), dtype="uint8", name="image")
     x = layers.Rescaling(1 / 128, offset=-127 / 128)(image)  # as the weights were trained
@@ -189,7 +215,7 @@ def _efficientnet_lite0(config: TrainConfig, classes: int) -> keras.Model:
     stages = efficientnet_lite0(x)
     x = layers.GlobalAveragePooling2D(name=_EMBEDDING)(stages[-1])  # of (N, side/32, side/32, 1280)
     x = layers.Dropout(0.2)(x)  # as in the paper, for B0
-    logits = layers.Dense(classes, name=_LOGITS)(x)
+    logits = layers.Dense(width, name=_LOGITS)(x)
     model = keras.Model(image, logits, name="efficientnet_lite0")
     load_imagenet(model, imagenet_weights())
     if config.frozen_stages:

@@ -34,9 +34,11 @@ from models.manifest import (
 from models.registry import ModelRegistry, ModelVersion
 from models.rehearsal import Rehearsal
 from training.calibration import calibrated
+from training.columns import Columns
 from training.dataset import load_images
+from training.epoch import Epoch
 from training.errors import NotEnoughData
-from training.evaluate import columns_of, none_column, rows_by, score
+from training.evaluate import rows_by, score
 from training.examine import examination, statistics_since
 from training.features import Features, photo_features, rehearsed, view_features
 from training.gate import Judged, NewPhotos, judge
@@ -55,7 +57,6 @@ from training.pictures import confusion_picture
 from training.retrain import library_versions
 from training.sampling import shares
 from training.saved import load_network, model_file
-from training.train import Epoch
 
 VIEWS: Final = 5  # random variations of each new photo, beside the photo itself
 NEW_SHARE: Final = 0.3  # weight of a new class: that of none-of-these, from which it must part
@@ -138,7 +139,7 @@ def quick_retrain(
 
     on_stage("Exporting to ONNX and comparing with Keras")
     trained = with_head(model, *head)
-    serving = serving_network(trained, start.manifest.calibration)
+    serving = serving_network(trained, fitting.columns, start.manifest.calibration)
     pixels = load_images(
         snapshot.root, plan.fresh[:_PARITY_IMAGES], plan.labels, start.manifest.input.side_px
     ).pixels
@@ -299,13 +300,17 @@ class _Fitting:
         self._plan = plan
         self._start = start
         self._old_head = head_of(model)
-        self._head = widened_head(model, start, plan.labels)
-        self._nothing = none_column(plan.labels)
+        self.columns = Columns.of_version(start, plan.labels)
         self._shift = start.calibration.none_shift if start.calibration else 0.0
         self._smoothing = float(start.training.get(SMOOTHING, 0.0))
         self._rehearsed = plan.known.where(lambda i: i.split != Split.TEST)
         self._photos = photos.where(lambda i: i.split != Split.TEST)
         self._views = views
+        looks = {
+            label: self._photos.values[rows].mean(axis=0)
+            for label, rows in rows_by(i.label for i in self._photos.images).items()
+        }
+        self._head = widened_head(model, start, self.columns.classes, looks)
         self.test = plan.known.where(lambda i: i.split == Split.TEST).and_(
             photos.where(lambda i: i.split == Split.TEST)
         )
@@ -328,19 +333,19 @@ class _Fitting:
         weights = self._weights(images)
         old, new = np.split(weights, [len(self._rehearsed)])
         spread = np.concatenate([old, new / (VIEWS + 1), np.repeat(new / (VIEWS + 1), VIEWS)])
-        targets = columns_of(
-            [*images, *np.repeat(np.array(photos, object), VIEWS)], self._plan.labels
-        )
+        targets = self.columns.of([*images, *np.repeat(np.array(photos, object), VIEWS)])
+        classes = len(self.columns.classes)
+        label_of = [*self.columns.classes, *[NONE_OF_THESE] * len(self.columns.kinds)]
         pulls = {
-            self._plan.labels.index(label): PULL_KNOWN if label in self._start.labels else PULL_NEW
-            for label in self.changed
+            column: PULL_KNOWN if label in self._start.labels else PULL_NEW
+            for column, label in enumerate(label_of)
+            if label in self.changed
         }
         # Fitted as it is served: with the shift of none-of-these.
         (kernel, bias), history = fit_head(
-            values, targets, spread, self._shifted(), pulls, self._smoothing, on_epoch
+            values, targets, spread, self._shifted(), pulls, self._smoothing, classes, on_epoch
         )
-        if self._nothing is not None:
-            bias[self._nothing] -= self._shift
+        bias[classes:] -= self._shift
         return (kernel, bias), history
 
     def new_photos(self, seed: int) -> NewPhotos:
@@ -373,8 +378,7 @@ class _Fitting:
 
     def _shifted(self) -> Head:
         kernel, bias = self._head[0], self._head[1].copy()
-        if self._nothing is not None:
-            bias[self._nothing] += self._shift
+        bias[len(self.columns.classes) :] += self._shift
         return kernel, bias
 
 
@@ -401,7 +405,7 @@ def probabilities_of(
     features: NDArray[np.float32], head: Head, manifest: ModelManifest
 ) -> NDArray[np.float32]:
     """Return the calibrated probabilities that a last layer gives features, float32 (N, K)."""
-    logits = features @ head[0] + head[1]
+    logits = Columns.of_version(manifest).merge(features @ head[0] + head[1])
     calibration = manifest.calibration
     temperature, shift = (
         (calibration.temperature, calibration.none_shift) if calibration else (1.0, 0.0)

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 
 from data.labels import NONE_OF_THESE
-from data.snapshot import Snapshot, thin
+from data.snapshot import Snapshot, SnapshotImage, thin
 from data.sources import PUBLIC_SOURCES
 from data.splits import Split
 from data.state import cross_validations_dir, state_dir
@@ -36,23 +36,33 @@ from models.manifest import (
     GateReport,
     InputSpec,
     ModelManifest,
+    OtherMetrics,
 )
 from models.registry import ModelRegistry, ModelVersion, open_registry, write_atomically
 from training.calibration import calibrate
+from training.columns import Columns
 from training.config import TrainConfig, add_refit_flag
 from training.console import ConsoleProgress, print_cross_validation, print_version, run_command
 from training.cross_validation import CrossValidation, cross_validate
-from training.dataset import LabelledImages, labels_of, load_images, training_data
+from training.dataset import (
+    LabelledImages,
+    labels_of,
+    load_images,
+    training_columns,
+    training_data,
+)
+from training.epoch import Epoch
 from training.evaluate import none_column, score
 from training.examine import examination, statistics_of
-from training.features import make_rehearsal
+from training.features import make_rehearsal, photo_features
 from training.gate import Judged, judge
-from training.network import has_backbone, serving_network, widened_head, with_head
+from training.network import backbone_of, has_backbone, serving_network, widened_head, with_head
 from training.pictures import confusion_picture, history_picture
 from training.saved import load_network, model_file
-from training.train import Epoch, fit, predict_logits, use_threads
+from training.train import fit, predict_logits, use_threads
 
 _PARITY_IMAGES = 24
+_LOOKED_AT = 100  # photos of a new class, for the column that it begins with
 _EVALUATION_BATCH = 64
 _LIBRARIES = ("keras", "tensorflow", "tf2onnx", "onnx", "onnxruntime", "numpy", "pillow")
 
@@ -91,6 +101,10 @@ def retrain(
         ParityError: the exported model answers differently.
     """
     labels = labels_of(snapshot, with_none=config.none_of_these)
+    if start:
+        columns = Columns.of_version(start.manifest, labels)
+    else:
+        columns = training_columns(config, snapshot, labels)
     on_stage(f"Reading {len(snapshot.images):,} images of {len(labels)} labels")
     learned = list(thin(snapshot.select(split=Split.TRAIN), config.max_per_variety))
     validation, test = (
@@ -100,11 +114,11 @@ def retrain(
     if cross_validation:
         cross_validation.check(snapshot)
         learned += validation.images
-    data = training_data(config, snapshot.root, learned, labels)
+    data = training_data(config, snapshot.root, learned, columns)
     on_stage(f"Training {config.network} on {data.images:,} images")
-    model = _started_from(start, labels) if start else None
+    model = _started_from(start, columns, snapshot.root, learned) if start else None
     judged_by = None if cross_validation else validation
-    trained = fit(config, data, judged_by, len(labels), on_epoch, on_step, model)
+    trained = fit(config, data, judged_by, columns, on_epoch, on_step, model)
     if cross_validation:
         calibration, judged = cross_validation.calibration, [test]
     elif start and start.manifest.calibration:
@@ -113,18 +127,20 @@ def retrain(
         # 28 instead of 21 % of other fruit pass. So what was chosen honestly before stays.
         calibration, judged = start.manifest.calibration, [validation, test]
     else:
-        logits = predict_logits(trained.model, validation)
+        logits = predict_logits(trained.model, validation, columns)
         named = " and ".join(sorted({f"{i.source}/{i.split}" for i in validation.images}))
         calibration = calibrate(logits, validation.targets, none_column(labels), named)
         judged = [validation, test]
 
     on_stage("Exporting to ONNX and comparing with Keras")
-    serving = serving_network(trained.model, calibration)
+    serving = serving_network(trained.model, columns, calibration)
     input_spec = InputSpec(side_px=config.side_px)
     parity: dict[str, float] = {}
     metrics: dict[str, EvaluationMetrics] = {}
+    others: dict[str, OtherMetrics] = {}
     if cross_validation:
         metrics.update(cross_validation.metrics)
+        others.update(cross_validation.others)
     answers: list[NDArray[np.float32]] = []
 
     def make_model(version: str) -> bytes:
@@ -149,6 +165,7 @@ def retrain(
             version=version,
             labels=labels,
             none_label=NONE_OF_THESE if NONE_OF_THESE in labels else None,
+            kinds=columns.kinds if len(columns.kinds) > 1 else (),
             input=input_spec,
             maps_output=MAPS_OUTPUT if MAPS_OUTPUT in serving.output else None,
             calibration=calibration,
@@ -159,6 +176,7 @@ def retrain(
             training=asdict(config),
             history=trained.history,
             metrics=metrics,
+            others=others,
             snapshot=snapshot.digest,
             sources=_sources(snapshot),
             parity=parity,
@@ -192,9 +210,18 @@ def retrain(
     return registry.publish(make_model, make_manifest, make_attachments)
 
 
-def _started_from(start: ModelVersion, labels: Sequence[str]) -> keras.Model:
+def _started_from(
+    start: ModelVersion, columns: Columns, root: Path, learned: Sequence[SnapshotImage]
+) -> keras.Model:
+    """Return the network of a version, with a column for each class that is new."""
     model = load_network(start)
-    return with_head(model, *widened_head(model, start.manifest, labels))
+    looks = {
+        label: photo_features(
+            backbone_of(model), root, [i for i in learned if i.label == label][:_LOOKED_AT]
+        ).values.mean(axis=0)
+        for label in set(columns.classes) - set(start.manifest.classes)
+    }
+    return with_head(model, *widened_head(model, start.manifest, columns.classes, looks))
 
 
 def _gate(
@@ -340,7 +367,9 @@ def cross_validate_from_flags(
         path = cross_validations_dir(options.state_dir) / f"{found.name}.json"
         path.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(path, (found.model_dump_json(indent=2) + "\n").encode())
-        return lambda console: print_cross_validation(found.metrics, found.folds, path, console)
+        return lambda console: print_cross_validation(
+            found.metrics, found.others, found.folds, path, console
+        )
 
     return run_command(run)
 

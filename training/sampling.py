@@ -23,15 +23,22 @@ from data.drawings import EXAMPLE_LABELS, draw_fruit
 from data.images import decode_image
 from data.labels import NONE_OF_THESE
 from data.snapshot import SnapshotImage
-from training.augment import augment, draw_clutter, draw_texture, is_on_white
-from training.evaluate import columns_of, none_column
+from training.augment import (
+    augment,
+    draw_clutter,
+    draw_texture,
+    draw_unknown,
+    is_on_white,
+)
+from training.columns import Columns
 
 Key = TypeVar("Key", bound=tuple[str, ...])
 
 KEPT_SIDE_PX: Final = 224  # a photo is kept no larger: room for crops, without filling the memory
-NONE_SHARE: Final = 0.3  # of the draws, for a network with a column for none-of-these
+NONE_SHARE: Final = 0.34  # of the draws, for a network with a column for none-of-these
 TEXTURE_SHARE: Final = 0.05  # of the draws of none-of-these: surfaces with nothing on them
 CLUTTER_SHARE: Final = 0.10  # of the draws of none-of-these: shapes and letters
+UNKNOWN_SHARE: Final = 0.04  # of the draws of none-of-these: made-up things on white
 DRAWN_SHARE: Final = 0.02  # of all draws: drawn fruit, which the page offers to try
 _DRAWN_EACH: Final = 6  # drawings of a class
 
@@ -42,56 +49,59 @@ class PhotoPool:
 
     Attributes:
         pixels: N of uint8 (H, W, 3), RGB, 0..255.
-        targets: int64 (N,), the column of each label.
+        targets: int64 (N,), the column of each.
+        columns: what those stand for.
         share: float64 (N,), summing to 1.
         backgrounds: those of ``pixels`` that are photos of none of the classes.
+        forms: those of ``pixels`` that show such a thing on white.
         drawings: drawn fruit and their columns.
     """
 
     pixels: tuple[NDArray[np.uint8], ...]
     targets: NDArray[np.int64]
+    columns: Columns
     share: NDArray[np.float64]
     backgrounds: tuple[NDArray[np.uint8], ...]
+    forms: tuple[NDArray[np.uint8], ...]
     drawings: tuple[tuple[NDArray[np.uint8], int], ...]
 
     def __len__(self) -> int:
         return len(self.pixels)
 
 
-def load_pool(root: Path, images: Sequence[SnapshotImage], labels: Sequence[str]) -> PhotoPool:
+def load_pool(root: Path, images: Sequence[SnapshotImage], columns: Columns) -> PhotoPool:
     """Return the pictures of the labels, each no larger than it is useful.
 
     Args:
         root: the snapshot's root folder.
         images: rows of a snapshot; those of other labels are left out.
-        labels: the K classes, in the order of the network's outputs.
+        columns: what the network's outputs stand for.
 
     Raises:
         OSError: a file of the snapshot is gone.
         InvalidImage: a file of the snapshot is damaged.
     """
-    known = [image for image in images if image.label in labels]
+    known = [image for image in images if image.label in columns.labels]
 
     def load(image: SnapshotImage) -> NDArray[np.uint8]:
         return _shrunk(decode_image((root / image.path).read_bytes(), target_side_px=KEPT_SIDE_PX))
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         pixels = tuple(pool.map(load, known))
-    targets = columns_of(known, labels)
-    nothing = none_column(labels)
+    targets = columns.of(known)
+    others = [p for p, t in zip(pixels, targets, strict=True) if t >= len(columns.classes)]
+    on_white = [is_on_white(picture) for picture in others]
     return PhotoPool(
         pixels,
         targets,
+        columns,
         shares(known),
+        tuple(p for p, white in zip(others, on_white, strict=True) if not white),
+        tuple(p for p, white in zip(others, on_white, strict=True) if white),
         tuple(
-            picture
-            for picture, target in zip(pixels, targets, strict=True)
-            if target == nothing and not is_on_white(picture)
-        ),
-        tuple(
-            (np.asarray(draw_fruit(label, KEPT_SIDE_PX // 2, seed)), list(labels).index(label))
+            (np.asarray(draw_fruit(label, KEPT_SIDE_PX // 2, seed)), columns.classes.index(label))
             for label in EXAMPLE_LABELS
-            if label in labels
+            if label in columns.classes
             # The page's own examples have seed 0; these are others of their kind.
             for seed in range(1, 1 + _DRAWN_EACH)
         ),
@@ -99,7 +109,7 @@ def load_pool(root: Path, images: Sequence[SnapshotImage], labels: Sequence[str]
 
 
 def draw_batch(
-    pool: PhotoPool, size: int, side_px: int, none_column: int | None, rng: np.random.Generator
+    pool: PhotoPool, size: int, side_px: int, rng: np.random.Generator
 ) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     """Return varied pictures and their columns, drawn by the pool's shares.
 
@@ -107,30 +117,34 @@ def draw_batch(
         pool: what is drawn from.
         size: N.
         side_px: side of the network's square input, in pixels.
-        none_column: the column that bare surfaces and clutter are added to; None without it.
         rng: where every choice comes from.
 
     Returns:
         uint8 (N, side_px, side_px, 3) and int64 (N,).
     """
     rows = rng.choice(len(pool), size, p=pool.share)
-    drawn = [_draw(pool, row, side_px, none_column, rng) for row in rows]
+    drawn = [_draw(pool, row, side_px, rng) for row in rows]
     targets = np.array([target for _, target in drawn], dtype=np.int64)
     return np.stack([image for image, _ in drawn]), targets
 
 
 def _draw(
-    pool: PhotoPool, row: int, side_px: int, none_column: int | None, rng: np.random.Generator
+    pool: PhotoPool, row: int, side_px: int, rng: np.random.Generator
 ) -> tuple[NDArray[np.uint8], int]:
     picture, target = pool.pixels[row], int(pool.targets[row])
+    classes, other = len(pool.columns.classes), pool.columns.width - 1
     if pool.drawings and rng.random() < DRAWN_SHARE:
         picture, target = pool.drawings[int(rng.integers(len(pool.drawings)))]
-    elif target == none_column:
+    elif target >= classes:
         kind = rng.random()
         if kind < TEXTURE_SHARE:
-            return draw_texture(side_px, rng), target
+            return draw_texture(side_px, rng), other
         if kind < TEXTURE_SHARE + CLUTTER_SHARE:
-            return draw_clutter(side_px, rng), target
+            return draw_clutter(side_px, rng), other
+        if kind > 1 - UNKNOWN_SHARE and pool.forms and pool.backgrounds:
+            form = pool.forms[int(rng.integers(len(pool.forms)))]
+            surface = pool.backgrounds[int(rng.integers(len(pool.backgrounds)))]
+            return draw_unknown(form, surface, side_px, rng), other
     return augment(picture, side_px, pool.backgrounds, rng), target
 
 
@@ -147,11 +161,12 @@ def shares(images: Sequence[SnapshotImage]) -> NDArray[np.float64]:
         scenes[part].add(image.scene or image.digest)
     by_source: Counter[tuple[str, str]] = Counter()
     for (label, source, _), found in scenes.items():
-        by_source[label, source] += len(found)
+        # Of other things it matters how many kinds there are, not how often each was photographed.
+        by_source[label, source] += 1 if label == NONE_OF_THESE else len(found)
 
     labels = {label for label, _, _ in sizes}
-    classes = len(labels - {NONE_OF_THESE})
     of_none = NONE_SHARE if NONE_OF_THESE in labels else 0.0
+    classes = len(labels - {NONE_OF_THESE})
     of_label = dict.fromkeys(labels, (1 - of_none) / classes) | {NONE_OF_THESE: of_none}
     of_source = _by_root(by_source, lambda key: key[0])
     of_variety = _by_root({p: len(s) for p, s in scenes.items()}, lambda key: key[:2])

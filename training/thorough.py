@@ -11,10 +11,10 @@ from models.jobs import MIN_NEW_CLASS
 from models.manifest import ModelManifest
 from models.registry import ModelRegistry, ModelVersion
 from training.config import TrainConfig
+from training.epoch import Epoch
 from training.errors import NotEnoughData
 from training.namesakes import namesakes
 from training.retrain import retrain
-from training.train import Epoch
 
 # A third of the rate and of the steps that the shipped network was trained with: it goes on from
 # there. Ten epochs, so that progress shows.

@@ -4,6 +4,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,28 +13,17 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from training.columns import Columns
 from training.config import TrainConfig
 from training.dataset import LabelledImages, TrainingData, batches
-from training.network import build_network
+from training.epoch import Epoch
+from training.head import PULL_FIRST, fit_head
+from training.network import backbone_of, build_network, has_backbone, merged, with_head
 
 _PREDICT_BATCH: Final = 64
+_HEAD_BATCHES: Final = 150
 
-
-@dataclass(frozen=True)
-class Epoch:
-    """What one pass over the training images gave.
-
-    Attributes:
-        number: counted from 1.
-        epochs: how many there will be at most.
-        metrics: as Keras names them: loss, accuracy, val_loss, val_accuracy, learning_rate.
-        duration_s: of this epoch, in seconds.
-    """
-
-    number: int
-    epochs: int
-    metrics: dict[str, float]
-    duration_s: float
+_Loss = Callable[[keras.KerasTensor, keras.KerasTensor], keras.KerasTensor]
 
 
 @dataclass(frozen=True)
@@ -48,7 +38,7 @@ def fit(
     config: TrainConfig,
     train: TrainingData,
     validation: LabelledImages | None,
-    classes: int,
+    columns: Columns,
     on_epoch: Callable[[Epoch], None] = lambda epoch: None,
     on_step: Callable[[int, int], None] = lambda step, steps: None,
     model: keras.Model | None = None,
@@ -62,26 +52,34 @@ def fit(
         train: what it learns from.
         validation: what chooses the epoch, never the test images; None only with ``cosine``, where
             every image trains.
-        classes: K.
+        columns: what the network's outputs stand for.
         on_epoch: called after each epoch; an exception from it ends the run.
         on_step: called after each batch with the steps done and in all, over the whole run.
-        model: the network to go on with, with K outputs; None builds the configured one.
+        model: the network to go on with, of that width; None builds the configured one.
 
     Raises:
-        ValueError: the schedule needs validation images, and there are none.
+        ValueError: the schedule needs validation images, and there are none; or the last layer of
+            this network cannot be fitted beforehand.
     """
     if validation is None and config.schedule == "plateau":
         raise ValueError("The schedule 'plateau' needs validation images; use 'cosine'.")
     keras.utils.set_random_seed(config.seed)
-    model = model or build_network(config, classes)
+    if model is None:
+        model = build_network(config, columns.width)
+        if config.fitted_head:
+            if not has_backbone(model):
+                raise ValueError(
+                    f"The last layer of {config.network} cannot be fitted beforehand, as it has "
+                    "no layer of features. Leave out --fitted-head, or choose another network."
+                )
+            model = _with_first_head(model, train, config.label_smoothing)
     model.compile(
         optimizer=keras.optimizers.Adam(_learning_rate(config, train.steps)),
-        loss=keras.losses.CategoricalCrossentropy(
-            from_logits=True, label_smoothing=config.label_smoothing
-        ),
+        loss=_loss(columns, config.label_smoothing),
         metrics=["accuracy"],
     )
-    judged = batches(validation, classes, config.batch_size) if validation else None
+    begun = model.get_weights() if config.start_share else None
+    judged = batches(validation, columns, config.batch_size) if validation else None
     with tempfile.TemporaryDirectory() as folder:
         best = Path(folder) / "best.weights.h5"
         history = model.fit(
@@ -97,14 +95,69 @@ def fit(
         )
         if best.exists():
             model.load_weights(best)
+    if begun is not None:
+        # M. Wortsman et al., "Robust fine-tuning of zero-shot models", arXiv:2109.01903: what lies
+        # between two such networks is as right as the trained one, and knows more beside.
+        share = config.start_share
+        ended = model.get_weights()
+        model.set_weights([share * b + (1 - share) * e for b, e in zip(begun, ended, strict=True)])
     return Fit(model, _by_epoch(history.history))
 
 
-def predict_logits(model: keras.Model, images: LabelledImages) -> NDArray[np.float32]:
-    """Return float32 (N, K) logits of the images."""
+def predict_logits(
+    model: keras.Model, images: LabelledImages, columns: Columns
+) -> NDArray[np.float32]:
+    """Return float32 (N, K) logits of the images, a column a label."""
     starts = range(0, len(images), _PREDICT_BATCH)
     parts = [model.predict_on_batch(images.pixels[s : s + _PREDICT_BATCH]) for s in starts]
-    return np.concatenate(parts)
+    return columns.merge(np.concatenate(parts))
+
+
+def _loss(columns: Columns, label_smoothing: float) -> _Loss:
+    """Return the cross-entropy of the columns, and where kinds are merged that of the labels too.
+
+    Which kind of other thing a picture shows matters less than that it shows one.
+    """
+    cross_entropy: _Loss = keras.losses.CategoricalCrossentropy(
+        from_logits=True, label_smoothing=label_smoothing
+    )
+    if len(columns.kinds) < 2:
+        return cross_entropy
+    classes = len(columns.classes)
+
+    def of_both(wanted: keras.KerasTensor, logits: keras.KerasTensor) -> keras.KerasTensor:
+        others = keras.ops.sum(wanted[:, classes:], axis=1, keepdims=True)
+        labels = keras.ops.concatenate([wanted[:, :classes], others], axis=1)
+        return cross_entropy(wanted, logits) + cross_entropy(labels, merged(logits, columns))
+
+    return of_both
+
+
+def _with_first_head(
+    model: keras.Model, train: TrainingData, label_smoothing: float
+) -> keras.Model:
+    """Return the network with a last layer that fits what the others make of the first batches.
+
+    A random one would spoil them while it settles (A. Kumar et al., "Fine-Tuning can Distort
+    Pretrained Features and Underperform Out-of-Distribution", arXiv:2202.10054).
+    """
+    backbone = backbone_of(model)
+    seen = [
+        (np.asarray(backbone(images, training=False)), np.asarray(wanted).argmax(axis=1))
+        for images, wanted in islice(iter(train.batches), _HEAD_BATCHES)
+    ]
+    features, targets = (np.concatenate(part) for part in zip(*seen, strict=True))
+    width = model.output.shape[-1]
+    start = np.zeros((features.shape[1], width), np.float32), np.zeros(width, np.float32)
+    head, _ = fit_head(
+        features,
+        targets,
+        np.ones(len(targets)),
+        start,
+        dict.fromkeys(range(width), PULL_FIRST),
+        label_smoothing,
+    )
+    return with_head(model, *head)
 
 
 def _learning_rate(

@@ -29,11 +29,13 @@ from PIL import Image
 from data.labels import BASE_LABELS, NONE_OF_THESE
 from data.snapshot import SnapshotImage
 from data.splits import Split
+from training.columns import Columns
 from training.config import TrainConfig
 from training.dataset import training_data
+from training.epoch import Epoch
 from training.memory import keep_freed_memory
 from training.network import build_network
-from training.train import Epoch, fit
+from training.train import fit
 
 PLAIN = TrainConfig(class_weights=False, schedule="cosine", epochs=2)  # cosine: no validation
 SHIPPED = TrainConfig(
@@ -120,10 +122,10 @@ def our_epoch(root: Path) -> tuple[float, float]:
     keep_freed_memory()
     images = snapshot_of(root)
     begun_at = time.perf_counter()
-    data = training_data(PLAIN, root, images, BASE_LABELS)
+    data = training_data(PLAIN, root, images, Columns(BASE_LABELS))
     before_s = time.perf_counter() - begun_at
     epochs: list[Epoch] = []
-    fit(PLAIN, data, None, len(BASE_LABELS), epochs.append)
+    fit(PLAIN, data, None, Columns(BASE_LABELS), epochs.append)
     return before_s, epochs[-1].duration_s
 
 
@@ -147,8 +149,9 @@ def plain_epoch(root: Path) -> tuple[float, float]:
 def compare_input(name: str, config: TrainConfig, root: Path, rounds: int) -> None:
     """Print how many images a second go through the input, the network, and both."""
     labels = (*BASE_LABELS, NONE_OF_THESE) if config.none_of_these else BASE_LABELS
-    data = training_data(config, root, snapshot_of(root), labels)
-    model = compiled(config, len(labels))
+    columns = Columns.of_labels(labels)
+    data = training_data(config, root, snapshot_of(root), columns)
+    model = compiled(config, columns.width)
     first = next(iter(data.batches))
     model.train_on_batch(*first)  # traced, and again as `fit` does it
     model.fit(data.batches, verbose=0)

@@ -226,13 +226,15 @@ def model(folder: Path, rng: random.Random) -> None:
     """The live version's files are damaged or gone: another answers, and health says so."""
     registry = open_registry(folder)
     baseline = registry.active().folder
-    for number in (3, 4):
-        target = folder / "models" / "versions" / f"v000{number}"
+    shipped = int(registry.active().version[1:])
+    good, newest = (f"v{shipped + more:04d}" for more in (1, 2))
+    for version in (good, newest):
+        target = folder / "models" / "versions" / version
         shutil.copytree(baseline, target)
         manifest = json.loads((target / "manifest.json").read_text())
         (target / "manifest.json").write_text(json.dumps(manifest | {"version": target.name}))
-    registry.activate("v0004", "for the fault")
-    live = folder / "models" / "versions" / "v0004"
+    registry.activate(newest, "for the fault")
+    live = folder / "models" / "versions" / newest
     onnx = (live / "model.onnx").read_bytes()
     flipped = bytearray(onnx)
     flipped[rng.randrange(len(onnx))] ^= 0xFF
@@ -252,9 +254,9 @@ def model(folder: Path, rng: random.Random) -> None:
             health = app.client.get("/api/health").json()
             app.check()
             if way != "the choice garbage":
-                check(health["version"] == "v0003", f"the newest good one answers: {health}")
+                check(health["version"] == good, f"the newest good one answers: {health}")
                 check(health["status"] == "degraded", f"health says so: {health}")
-            alive = app.client.post("/api/models/v0003/activate")
+            alive = app.client.post(f"/api/models/{good}/activate")
             check(alive.status_code == 200, f"another can be put live: {alive.text}")
             check(app.client.get("/api/health").json()["status"] == "ok", "and all is well then")
     except Broken as error:

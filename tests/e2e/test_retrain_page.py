@@ -10,6 +10,7 @@ from gradio_client.exceptions import AppError
 from playwright import sync_api
 
 from data.drawings import draw_fruit
+from tests.conftest import NEXT, SHIPPED
 from tests.e2e.conftest import IN_A_BROWSER, Server
 
 pytestmark = IN_A_BROWSER
@@ -63,21 +64,21 @@ def test_photos_are_learned_put_live_and_rolled_back(
     page.wait_for_selector("#job .fc-state-succeeded")
 
     shown = page.inner_text("#job")
-    assert "v0003 is live." in shown
-    assert "Compared with v0002" in shown
+    assert f"{NEXT} is live." in shown
+    assert f"Compared with {SHIPPED}" in shown
     assert "Mango" in shown or "mango" in shown
-    assert served(own_server) == "v0003"
-    page.wait_for_selector("#versions >> text=v0003")
+    assert served(own_server) == NEXT
+    page.wait_for_selector(f"#versions >> text={NEXT}")
 
     page.click("#roll-back")
-    page.wait_for_selector("#versions tr:has-text('v0002') .fc-state-succeeded")
-    assert served(own_server) == "v0002"
+    page.wait_for_selector(f"#versions tr:has-text('{SHIPPED}') .fc-state-succeeded")
+    assert served(own_server) == SHIPPED
 
-    page.fill("#version input", "v0003")
+    page.fill("#version input", NEXT)
     page.keyboard.press("Enter")
     page.click("#delete-version")
-    page.wait_for_selector("#versions tr:has-text('v0003')", state="detached")
-    assert [m["version"] for m in httpx.get(f"{own_server.url}/api/models").json()] == ["v0002"]
+    page.wait_for_selector(f"#versions tr:has-text('{NEXT}')", state="detached")
+    assert [m["version"] for m in httpx.get(f"{own_server.url}/api/models").json()] == [SHIPPED]
 
 
 def test_a_running_job_is_cancelled_and_the_gradio_api_tells_all(
@@ -97,7 +98,7 @@ def test_a_running_job_is_cancelled_and_the_gradio_api_tells_all(
     (job,) = client.predict(api_name="/jobs")
     assert (job["job_id"], job["state"], job["pid"]) == (started["job_id"], "cancelled", None)
     assert client.predict(started["job_id"], api_name="/job")["gate"] is None
-    assert [m["version"] for m in client.predict(api_name="/models")] == ["v0002"]
+    assert [m["version"] for m in client.predict(api_name="/models")] == [SHIPPED]
     assert client.predict("0 3 * * *", 25, "quick", api_name="/set_schedule")["after_images"] == 25
     page.reload()
     page.get_by_role("tab", name="Retrain").click()

@@ -23,11 +23,10 @@ from models.jobs import JobRequest, JobResult, Mode, read_progress
 from models.manifest import KERAS_NAME, REHEARSAL_NAME, InputSpec, ModelManifest
 from models.registry import ModelRegistry
 from models.rehearsal import Rehearsal
-from tests.conftest import confusion_of
+from tests.conftest import NEXT, confusion_of
 
 ROOT = Path(__file__).parents[2]
 SIDE_PX = 16
-CANDIDATE = "v0003"  # numbers go on from the baseline's
 COLOURS = {"apple": (200, 30, 30), "banana": (220, 200, 40), NONE_OF_THESE: (60, 60, 60)}
 KIWI = (60, 170, 60)
 
@@ -56,6 +55,7 @@ def publish_start(state: Path) -> None:
     from keras import layers
 
     from models.manifest import Calibration
+    from training.columns import OTHER, Columns
     from training.dataset import load_images
     from training.features import make_rehearsal
     from training.network import serving_network
@@ -71,19 +71,21 @@ def publish_start(state: Path) -> None:
     x = layers.Rescaling(1 / 255)(image)
     x = layers.Conv2D(24, 3, activation="relu")(x)
     x = layers.GlobalAveragePooling2D(name="embedding")(x)
-    model = keras.Model(image, layers.Dense(3, name="logits")(x), name="tiny")
+    columns = Columns(labels[:2], ("pear", OTHER))
+    model = keras.Model(image, layers.Dense(columns.width, name="logits")(x), name="tiny")
     model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
     model.optimizer.learning_rate = 0.03
-    model.fit(train.pixels, train.targets, epochs=60, verbose=0)
+    model.fit(train.pixels, columns.of(train.images), epochs=60, verbose=0)
     calibration = Calibration(temperature=1, none_threshold=0.5, chosen_on="drawn", images=9)
     spec = InputSpec(side_px=SIDE_PX)
-    serving = serving_network(model, calibration)
+    serving = serving_network(model, columns, calibration)
     content = to_onnx(serving, labels=labels, version="v0001", input_spec=spec)
     model.save(state / KERAS_NAME)
     ModelRegistry(state / "models").publish(
         lambda name: content,
         lambda name, model_bytes: ModelManifest(
             version=name, labels=labels, none_label=NONE_OF_THESE, input=spec,
+            kinds=columns.kinds,
             maps_output="activation_maps", calibration=calibration, network="tiny", parameters=1,
             sha256=hashlib.sha256(model_bytes).hexdigest(), size_bytes=len(model_bytes),
         ),
@@ -151,14 +153,14 @@ def candidate(state: Path) -> tuple[Path, JobResult]:
     output = process.communicate(timeout=200)[0]
     result = JobResult.read(folder)
     assert result is not None, output.decode()
-    assert result.version == CANDIDATE, output.decode()
+    assert result.version == NEXT, output.decode()
     return folder, result
 
 
 def test_the_new_class_is_recognised_and_the_others_are_kept(
     state: Path, candidate: tuple[Path, JobResult]
 ) -> None:
-    version = ModelRegistry(state / "models").get(CANDIDATE)
+    version = ModelRegistry(state / "models").get(NEXT)
     assert version.manifest.labels == ("apple", "banana", "kiwi", NONE_OF_THESE)
     predictor = OnnxPredictor.load(version)
     rng = np.random.default_rng(99)
@@ -172,7 +174,7 @@ def test_the_new_class_is_recognised_and_the_others_are_kept(
 def test_the_candidate_tells_how_it_compares_and_where_it_came_from(
     state: Path, candidate: tuple[Path, JobResult]
 ) -> None:
-    manifest = ModelRegistry(state / "models").get(CANDIDATE).manifest
+    manifest = ModelRegistry(state / "models").get(NEXT).manifest
 
     assert manifest.parent == "v0001"
     assert manifest.gate is not None
@@ -188,17 +190,17 @@ def test_the_candidate_tells_how_it_compares_and_where_it_came_from(
 def test_the_candidate_can_be_retrained_in_turn(
     state: Path, candidate: tuple[Path, JobResult]
 ) -> None:
-    folder = ModelRegistry(state / "models").get(CANDIDATE).folder
+    folder = ModelRegistry(state / "models").get(NEXT).folder
     first = Rehearsal.read(state / "models" / "versions" / "v0001" / REHEARSAL_NAME)
     assert Rehearsal.read(folder / REHEARSAL_NAME).backbone == first.backbone
     assert (folder / KERAS_NAME).exists()
-    assert CANDIDATE in (folder / "README.md").read_text()
+    assert NEXT in (folder / "README.md").read_text()
 
 
 def test_the_candidate_keeps_its_answers_to_the_test_images(
     state: Path, candidate: tuple[Path, JobResult]
 ) -> None:
-    version = ModelRegistry(state / "models").get(CANDIDATE)
+    version = ModelRegistry(state / "models").get(NEXT)
 
     found = Examination.read(version.folder / EXAMINATION_NAME)
 

@@ -194,8 +194,14 @@ def refit(state: Path) -> tuple[ModelVersion, str]:
                 original_name=f"other-{seed}.png", variety="others", split=split,
                 joins_scenes=False,
             )  # fmt: skip
+        for seed in range(20, 24):  # films of other things, two objects
+            batch.add(
+                encoded("orange", seed), label="none of these", source="films",
+                original_name=f"film-{seed}.png", variety=f"Pear {seed % 2}",
+                scene=f"film {seed % 2}", split=Split.TRAIN, joins_scenes=False,
+            )  # fmt: skip
     store.close()
-    scenes = ("--augmentation", "scenes", "--none-of-these", "--schedule", "cosine")
+    scenes = ("--augmentation", "scenes", "--none-of-these", "--kinds", "--schedule", "cosine")
     judged = run(
         state, "training", "cross-validate", "--folds", "2", "--epochs", "1",
         "--steps-per-epoch", "3", *scenes, *FLAGS,
@@ -219,11 +225,20 @@ def test_a_cross_validation_judges_every_image_that_may_be_trained_on(
     assert "accuracy of the folds" in output
 
 
+def test_objects_of_none_of_the_classes_are_held_out_too(refit: tuple[ModelVersion, str]) -> None:
+    manifest, output = refit[0].manifest, refit[1]
+
+    assert manifest.others.keys() == {"films/cross-validation"}
+    assert manifest.others["films/cross-validation"].images == 4
+    assert "films/cross-validation" in output
+
+
 def test_a_refit_takes_settings_and_calibration_from_it(refit: tuple[ModelVersion, str]) -> None:
     manifest = refit[0].manifest
 
     assert manifest.labels == (*LABELS, "none_of_these")
     assert manifest.none_label == "none_of_these"
+    assert manifest.kinds == ("pear", "other")  # the graph merges them
     assert manifest.training["augmentation"] == "scenes"
     assert manifest.training["steps_per_epoch"] == 3
     assert manifest.calibration is not None

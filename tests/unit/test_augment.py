@@ -6,7 +6,14 @@ import pytest
 pytest.importorskip("scipy")
 
 from data.drawings import draw_fruit
-from training.augment import augment, cut_out, draw_texture, is_on_white
+from training.augment import (
+    augment,
+    cut_out,
+    draw_texture,
+    draw_unknown,
+    foreshortened,
+    is_on_white,
+)
 
 BLUE = np.full((120, 90, 3), (20, 40, 200), np.uint8)
 
@@ -82,3 +89,36 @@ def test_textures_differ_and_fill_the_square() -> None:
 
     assert {t.shape for t in textures} == {(48, 48, 3)}
     assert len({t.tobytes() for t in textures}) == 30
+
+
+def test_an_unknown_thing_has_the_form_of_one_picture_and_another_surface() -> None:
+    rng = np.random.default_rng(0)
+
+    made = [draw_unknown(drawn(), BLUE, 64, rng) for _ in range(60)]
+
+    assert {(m.shape, m.dtype) for m in made} == {((64, 64, 3), np.dtype(np.uint8))}
+    middle = np.array([m[32, 32] for m in made], int)
+    blue = middle[:, 2] > middle[:, [0, 1]].max(axis=1) + 20
+    assert 0.5 < blue.mean() < 0.95  # as the photo; the others are green, violet and the like
+    orange = (middle[:, 0] > middle[:, 1] + 30) & (middle[:, 1] > middle[:, 2] + 30)
+    assert not orange.any()
+    corner = np.array([m[0, 0] for m in made], int)
+    assert (corner.min(axis=1) > 120).all()  # on paper, in whatever light
+
+
+def test_what_is_foreshortened_is_shorter_along_its_longer_side_alone() -> None:
+    picture = np.full((100, 100, 3), 255, np.uint8)
+    picture[40:60, 10:90] = (90, 30, 90)
+
+    seen = foreshortened(picture, np.random.default_rng(1)).min(axis=2) < 228
+
+    assert seen.shape == (100, 100)
+    width, height = np.ptp(np.flatnonzero(seen.any(axis=0))), np.ptp(np.flatnonzero(seen.any(1)))
+    assert 0.4 * 80 < width < 0.87 * 80
+    assert 19 <= height <= 22
+
+
+def test_an_empty_sheet_is_left_as_it_is() -> None:
+    paper = np.full((20, 20, 3), 255, np.uint8)
+
+    assert (foreshortened(paper, np.random.default_rng(0)) == paper).all()

@@ -68,3 +68,9 @@ def test_threshold_lets_seven_in_a_hundred_other_things_be_named() -> None:
 
     assert threshold == pytest.approx(0.08)
     assert (refusal[other] < threshold).sum() == 7
+
+
+def test_what_is_likelier_none_of_these_is_never_named() -> None:
+    refusal = np.concatenate([np.linspace(0.7, 1.0, 100), np.linspace(0.0, 0.1, 50)])
+
+    assert choose_threshold(refusal, np.arange(150) < 100) == 0.5

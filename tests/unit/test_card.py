@@ -45,6 +45,14 @@ def manifest(**changes: object) -> ModelManifest:
     ).model_copy(update=changes)
 
 
+def test_card_states_what_was_refused_where_no_class_was_shown() -> None:
+    others = {"films/cross-validation": OtherMetrics(images=1440, refused=0.75)}
+
+    text = card_text(manifest(others=others))
+
+    assert "| `films/cross-validation` | 1,440 | 75.0% | - |" in text
+
+
 def test_card_states_classes_scores_intervals_and_licences() -> None:
     text = card_text(manifest())
 

@@ -34,6 +34,8 @@ def test_flags_set_fields() -> None:
         (["--learning-rate", "0"], "above 0"),
         (["--plateau-factor", "1.5"], r"in \(0, 1\)"),
         (["--side-px", "3"], "side_px is 3"),
+        (["--fitted-head", "--start-share", "1"], r"start_share is 1.0; it must be in \[0, 1\)"),
+        (["--start-share", "0.2"], "start_share is 0.2 without fitted_head"),
     ],
 )
 def test_a_value_out_of_range_is_refused(flags: list[str], words: str) -> None:

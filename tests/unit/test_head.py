@@ -1,6 +1,7 @@
 """The last layer learns new columns and leaves the others alone."""
 
 import numpy as np
+from scipy.special import softmax
 
 from training.head import fit_head
 
@@ -40,8 +41,45 @@ def test_every_iteration_is_told() -> None:
     told = []
     fit_head(
         some(0, 10), np.zeros(10, np.int64), np.ones(10),
-        (np.zeros((8, 2), np.float32), np.zeros(2, np.float32)), {0: 0.1}, 0.05, told.append,
+        (np.zeros((8, 2), np.float32), np.zeros(2, np.float32)), {0: 0.1}, 0.05, None, told.append,
     )  # fmt: skip
 
     assert [epoch.number for epoch in told] == list(range(1, len(told) + 1))
     assert {"loss", "accuracy"} == set(told[0].metrics)
+
+
+def test_kinds_of_other_things_count_as_one_answer() -> None:
+    # Column 0 is a class, 1 and 2 are kinds of other things; rows of the two name the first alone.
+    features = np.concatenate([some(column, 40) for column in range(3)])
+    targets = np.repeat([0, 1, 1], 40)
+    kernel = np.concatenate([np.zeros((8, 1), np.float32), CENTRES[1:3].T], axis=1)
+    start = kernel, np.zeros(3, np.float32)
+
+    (found, bias), history = fit_head(features, targets, np.ones(120), start, {0: 1e-3}, classes=1)
+
+    answers = (features @ found + bias).argmax(axis=1)
+    assert (answers == np.repeat([0, 1, 2], 40)).mean() > 0.98
+    assert history[-1]["accuracy"] > 0.98
+    np.testing.assert_array_equal(found[:, 1:], kernel[:, 1:])
+
+
+def test_the_gradient_is_that_of_the_loss() -> None:
+    rng = np.random.default_rng(3)
+    features = rng.random((30, 5)).astype(np.float32)
+    targets, start = rng.integers(0, 4, 30), (np.zeros((5, 4), np.float32), np.zeros(4, np.float32))
+
+    # A wrong gradient ends the search early, above what a search without one finds.
+    free = dict.fromkeys(range(4), 1e-2)
+    (kernel, bias), _ = fit_head(features, targets, np.ones(30), start, free, 0.1, 2)
+
+    def loss(kernel: np.ndarray) -> float:
+        probabilities = softmax(features @ kernel + bias, axis=1)
+        merged = np.stack([*probabilities[:, :2].T, probabilities[:, 2:].sum(axis=1)], axis=1)
+        wanted = np.eye(3)[np.minimum(targets, 2)] * 0.9 + 0.1 / 3
+        data = -(wanted * np.log(merged)).sum(axis=1).mean()
+        return float(data + 1e-2 / 2 * (kernel**2).sum())
+
+    best = loss(kernel)
+    for _ in range(20):
+        step = rng.normal(0, 0.05, kernel.shape).astype(np.float32)
+        assert loss(kernel + step) > best

@@ -12,9 +12,10 @@ pytest.importorskip("scipy")
 from data.labels import NONE_OF_THESE
 from data.snapshot import SnapshotImage
 from data.splits import Split
+from training.columns import OTHER, Columns
 from training.sampling import KEPT_SIDE_PX, PhotoPool, draw_batch, load_pool
 
-LABELS = ("apple", "mango", NONE_OF_THESE)
+COLUMNS = Columns(("apple", "mango"), (NONE_OF_THESE,))
 
 
 def save(root: Path, name: str, colour: tuple[int, int, int], side_px: int = 40) -> None:
@@ -44,14 +45,14 @@ def images(root: Path) -> list[SnapshotImage]:
 
 @pytest.fixture
 def pool(tmp_path: Path) -> PhotoPool:
-    return load_pool(tmp_path, images(tmp_path), LABELS)
+    return load_pool(tmp_path, images(tmp_path), COLUMNS)
 
 
 def test_a_film_counts_as_one_scene_however_many_frames_it_has(pool: PhotoPool) -> None:
     assert len(pool) == 11
     film, photo, mango, other = pool.share[:8].sum(), *pool.share[8:]
-    assert (film, photo) == pytest.approx((0.175, 0.175))
-    assert (mango, other) == pytest.approx((0.35, 0.3))
+    assert (film, photo) == pytest.approx((0.165, 0.165))
+    assert (mango, other) == pytest.approx((0.33, 0.34))
 
 
 def test_more_scenes_are_worth_more_but_not_in_proportion(tmp_path: Path) -> None:
@@ -63,14 +64,14 @@ def test_more_scenes_are_worth_more_but_not_in_proportion(tmp_path: Path) -> Non
                           f"run {number}")
         )  # fmt: skip
 
-    shares = load_pool(tmp_path, found, LABELS).share
+    shares = load_pool(tmp_path, found, COLUMNS).share
 
     film, photos = shares[:8].sum(), shares[8] + shares[11:].sum()
     assert photos / film == pytest.approx(2.0)  # the root of four scenes
 
 
 def test_without_none_of_these_the_classes_share_everything(tmp_path: Path) -> None:
-    shares = load_pool(tmp_path, images(tmp_path), ("apple", "mango")).share
+    shares = load_pool(tmp_path, images(tmp_path), Columns(("apple", "mango"))).share
 
     assert shares[-1] == pytest.approx(0.5)
 
@@ -79,7 +80,7 @@ def test_large_photos_are_kept_small(tmp_path: Path) -> None:
     found = images(tmp_path)
     save(tmp_path, "0.png", (1, 2, 3), side_px=900)
 
-    pool = load_pool(tmp_path, found, LABELS)
+    pool = load_pool(tmp_path, found, COLUMNS)
 
     assert pool.pixels[0].shape == (KEPT_SIDE_PX, KEPT_SIDE_PX, 3)
     assert pool.pixels[1].shape == (40, 40, 3)
@@ -89,10 +90,33 @@ def test_photos_of_other_things_are_the_backgrounds(pool: PhotoPool) -> None:
     assert [int(b[0, 0, 0]) for b in pool.backgrounds] == [200]
 
 
+def test_what_is_made_up_counts_as_a_kind_of_its_own(tmp_path: Path) -> None:
+    found = images(tmp_path)
+    for number, variety in ((20, "Milk"), (21, "Pear 1")):
+        save(tmp_path, f"{number}.png", (20, 90, 200))
+        found.append(
+            SnapshotImage(f"{number}.png", NONE_OF_THESE, f"{number:064d}", Split.TRAIN, "shop",
+                          variety, f"run {number}")
+        )  # fmt: skip
+    paper = Image.new("RGB", (40, 40), (255, 255, 255))
+    paper.paste((20, 90, 200), (8, 8, 30, 30))
+    paper.save(tmp_path / "21.png")
+    columns = Columns(("apple", "mango"), ("milk", "pear", OTHER))
+
+    pool = load_pool(tmp_path, found, columns)
+    _, drawn = draw_batch(pool, 600, 16, np.random.default_rng(0))
+
+    assert (len(pool.forms), len(pool.backgrounds)) == (1, 2)
+    shares = np.bincount(drawn, minlength=5) / 600
+    assert shares[2:].sum() == pytest.approx(0.34, abs=0.06)
+    # A third of the photos, of no folder, and what is made up.
+    assert shares[4] == pytest.approx(0.34 * (0.19 + 0.81 / 3), abs=0.06)
+
+
 def test_batches_follow_the_shares_and_the_seed(pool: PhotoPool) -> None:
-    pictures, targets = draw_batch(pool, 400, 32, 2, np.random.default_rng(3))
-    again, _ = draw_batch(pool, 400, 32, 2, np.random.default_rng(3))
+    pictures, targets = draw_batch(pool, 400, 32, np.random.default_rng(3))
+    again, _ = draw_batch(pool, 400, 32, np.random.default_rng(3))
 
     assert (pictures.shape, pictures.dtype) == ((400, 32, 32, 3), np.dtype(np.uint8))
     assert (pictures == again).all()
-    assert np.bincount(targets) / 400 == pytest.approx([0.35, 0.35, 0.3], abs=0.07)
+    assert np.bincount(targets) / 400 == pytest.approx([0.33, 0.33, 0.34], abs=0.07)

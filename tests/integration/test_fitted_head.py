@@ -1,0 +1,86 @@
+"""A new last layer that begins fitted answers rightly before any other layer has learned.
+
+TensorFlow runs in a process of its own, as it does in use.
+"""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+PROGRAM = """
+import json
+import keras
+import numpy as np
+from keras import layers
+from data.snapshot import SnapshotImage
+from data.splits import Split
+from training.columns import Columns
+from training.config import TrainConfig
+from training.dataset import LabelledImages, TrainingData, batches
+from training.network import NETWORKS
+from training.train import fit, predict_logits
+
+
+def tiny(config, width):
+    image = keras.Input((8, 8, 3), dtype="uint8", name="image")
+    x = layers.Conv2D(16, 3, activation="relu")(layers.Rescaling(1 / 255)(image))
+    x = layers.GlobalAveragePooling2D(name="embedding")(x)
+    return keras.Model(image, layers.Dense(width, name="logits")(x), name="tiny")
+
+
+NETWORKS["tiny"] = tiny
+COLOURS = {"lime": (40, 200, 60), "plum": (90, 20, 120), "rose": (230, 60, 90)}
+columns = Columns.of_labels(tuple(COLOURS))
+rng = np.random.default_rng(0)
+targets = np.repeat(np.arange(3), 20)
+noise = rng.normal(0, 10, (60, 8, 8, 3))
+pixels = (np.array(list(COLOURS.values()))[targets][:, None, None] + noise).clip(0, 255)
+images = tuple(
+    SnapshotImage("", list(COLOURS)[t], f"{n:064d}", Split.TRAIN, "drawn", "", "")
+    for n, t in enumerate(targets)
+)
+data = LabelledImages(pixels.astype(np.uint8), targets, images)
+found = {}
+for fitted in (False, True):
+    config = TrainConfig(
+        network="tiny", side_px=8, schedule="cosine", epochs=1, learning_rate=1e-7,
+        fitted_head=fitted,
+    )
+    train = TrainingData(batches(data, columns, 20, shuffle_seed=1), 3, 60, None)
+    trained = fit(config, train, None, columns)
+    answers = predict_logits(trained.model, data, columns).argmax(axis=1)
+    found[str(fitted)] = float((answers == targets).mean())
+def last_layer(**settings):
+    config = TrainConfig(
+        network="tiny", side_px=8, schedule="cosine", epochs=1, fitted_head=True, **settings
+    )
+    train = TrainingData(batches(data, columns, 20, shuffle_seed=1), 3, 60, None)
+    return fit(config, train, None, columns).model.get_layer("logits").get_weights()[0]
+
+
+before, trained = last_layer(learning_rate=1e-12), last_layer(learning_rate=1e-2)
+mixed = last_layer(learning_rate=1e-2, start_share=0.25)
+found["moved"] = float(np.abs(trained - before).max())
+found["off"] = float(np.abs(mixed - (0.25 * before + 0.75 * trained)).max())
+try:
+    fit(TrainConfig(side_px=48, schedule="cosine", fitted_head=True), train, None, columns)
+except ValueError as error:
+    found["refused"] = str(error)
+print(json.dumps(found))
+"""
+
+
+def test_a_fitted_head_begins_where_a_random_one_gets_to_and_can_be_mixed_back() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout.splitlines()[-1])
+    assert found["True"] == 1.0
+    assert found["False"] < 0.9
+    assert found["moved"] > 1e-3
+    assert found["off"] < 1e-5  # the weights lie where the share says
+    assert "seed_cnn cannot be fitted beforehand" in found["refused"]
