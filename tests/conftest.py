@@ -2,7 +2,9 @@
 
 import hashlib
 import io
+import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -151,6 +153,16 @@ def confusion_of(examination: Examination, source: str, manifest: ModelManifest)
         if image.source == source and image.label in manifest.labels:
             counts[manifest.labels.index(image.label)][manifest.labels.index(image.answer)] += 1
     return counts
+
+
+@pytest.fixture
+def held_minute(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep the clock by which clients are counted in the middle of a minute.
+
+    A new window begins with each minute, and lets one more through.
+    """
+    held = time.time() // 60 * 60 + 30
+    monkeypatch.setattr("limits.storage.memory.time", SimpleNamespace(time=lambda: held))
 
 
 @pytest.fixture

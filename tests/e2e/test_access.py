@@ -86,7 +86,8 @@ def test_one_client_cannot_send_without_end(guarded: Server) -> None:
     """The last test that calls as this stranger."""
     url = f"{guarded.url}/api/status"
     with httpx.Client(headers=AS_STRANGER) as stranger:
-        statuses = [stranger.get(url).status_code for _ in range(301)]
+        # More than the limit: a minute that ends meanwhile lets a few more through.
+        statuses = [stranger.get(url).status_code for _ in range(340)]
     with httpx.Client(headers=AS_OPERATOR) as operator:
         assert operator.get(url).status_code == 200
 

@@ -86,6 +86,7 @@ def test_signing_in_gives_a_cookie_and_signing_out_takes_it_away(client: TestCli
     assert client.get("/api/classes").status_code == 401
 
 
+@pytest.mark.usefixtures("held_minute")
 def test_a_wrong_token_shows_the_form_again_and_five_make_one_wait(client: TestClient) -> None:
     first = client.post("/sign-in", data={"token": "<b>guess</b>"})
     for _ in range(4):

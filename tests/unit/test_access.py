@@ -140,6 +140,7 @@ def test_the_cookie_does_not_count_where_another_site_sends_it() -> None:
     )
 
 
+@pytest.mark.usefixtures("held_minute")
 def test_wrong_tokens_are_logged_and_slowed_down(caplog: pytest.LogCaptureFixture) -> None:
     access = Access(WITH_TOKEN)
     guess = request(client="192.0.2.7", authorization="Bearer guess")

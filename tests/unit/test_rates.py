@@ -10,6 +10,8 @@ from starlette.requests import HTTPConnection
 from app.metrics import Metrics
 from app.rates import ClientLimit, RateLimits, client_key
 
+pytestmark = pytest.mark.usefixtures("held_minute")
+
 
 def limited(metrics: Metrics, per_minute: int = 2, **options: Any) -> FastAPI:
     app = FastAPI()
