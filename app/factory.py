@@ -216,6 +216,7 @@ def _build_page(
     import gradio as gr
     from gradio import utils
 
+    from app.cleaning import delete_through_copies
     from app.sessions import use_small_sessions
     from app.tabs.looks import CSS, theme
     from app.tabs.page import build_page
@@ -261,6 +262,7 @@ def _build_page(
     mounted = app.routes[-1]
     gradio_app = mounted.app  # type: ignore[attr-defined]  # a Mount has one
     use_small_sessions(gradio_app, page)
+    delete_through_copies()
     # At each event Gradio would import matplotlib where there is one, choose how it draws, and take
     # that back; no handler here draws with it.
     utils.MatplotlibBackendMananger = nullcontext  # type: ignore[assignment,misc]

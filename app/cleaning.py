@@ -1,0 +1,27 @@
+"""Uploads that nobody needs any more are deleted, however many others arrive meanwhile."""
+
+from types import SimpleNamespace
+from typing import Any, Final
+
+from gradio import route_utils
+
+_delete: Final = route_utils.delete_files_created_by_app
+
+
+def delete_old_files(blocks: Any, age: int | None) -> None:
+    """Delete the files of a page that are older than ``age`` seconds, all of them for None.
+
+    Gradio goes through its own sets of names in a thread. An upload that adds a name meanwhile
+    raises an error there, after which nothing is deleted until the server ends; so this lets it go
+    through copies.
+    """
+    copies = [names.copy() for names in blocks.temp_file_sets]
+    left = [names.copy() for names in copies]
+    _delete(SimpleNamespace(blocks=blocks.blocks, temp_file_sets=left), age)  # type: ignore[arg-type]
+    for names, before, after in zip(blocks.temp_file_sets, copies, left, strict=False):
+        names -= before - after
+
+
+def delete_through_copies() -> None:
+    """Make Gradio delete files as ``delete_old_files`` does."""
+    route_utils.delete_files_created_by_app = delete_old_files
