@@ -14,9 +14,10 @@ python3 -m venv .venv
 unset PYTHONDONTWRITEBYTECODE
 .venv/bin/pip install --quiet --disable-pip-version-check -r requirements.txt
 
-# A Space listens on 0.0.0.0; a check listens on loopback.
+# A Space listens on 0.0.0.0; a check listens on loopback, where strangers have a page only with a token.
 SYSTEM=spaces SPACE_ID=orchard/fruit SPACE_HOST=orchard-fruit.hf.space SPACE_AUTHOR_NAME=orchard \
-    GRADIO_SERVER_NAME=127.0.0.1 GRADIO_SERVER_PORT=0 .venv/bin/python space.py >out 2>err &
+    GRADIO_SERVER_NAME=127.0.0.1 GRADIO_SERVER_PORT=0 FRUIT_ADMIN_TOKEN=a-check-on-loopback \
+    .venv/bin/python space.py >out 2>err &
 pid=$!
 for _ in $(seq 600); do
     grep -q "Running on" out && break
