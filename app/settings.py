@@ -69,6 +69,9 @@ class Settings:
         log_level: ``debug``, ``info``, ``warning`` or ``error``; successful requests are logged at
             ``debug`` (``FRUIT_LOG_LEVEL``).
         max_sessions: most page and client sessions kept in memory (``FRUIT_MAX_SESSIONS``).
+        upload_kept_s: how long a file that the page or a Gradio client sent is kept for its
+            session, in seconds; at least 30. Photos of the store are no such files
+            (``FRUIT_UPLOAD_KEPT_S``).
         space: the Hugging Face Space that this runs on, whose disk is lost at each restart; empty
             anywhere else (``SPACE_ID``, which a Space sets itself).
         hub_token: may write to the repositories below (``HF_TOKEN``).
@@ -109,6 +112,7 @@ class Settings:
     log_format: str = "text"
     log_level: str = "info"
     max_sessions: int = 500
+    upload_kept_s: int = 3600
     space: str = ""
     hub_token: str = field(default="", repr=False)
     hub_dataset: str = ""
@@ -178,6 +182,7 @@ class Settings:
             log_format=_choice(environ, "FRUIT_LOG_FORMAT", cls.log_format, FORMATS),
             log_level=_choice(environ, "FRUIT_LOG_LEVEL", cls.log_level, LEVELS),
             max_sessions=count("FRUIT_MAX_SESSIONS", cls.max_sessions),
+            upload_kept_s=_reader(environ, int, lower=30)("FRUIT_UPLOAD_KEPT_S", cls.upload_kept_s),
             space=environ.get("SPACE_ID", "").strip(),
             hub_token=environ.get("HF_TOKEN", "").strip(),
             hub_dataset=_repository(environ, "FRUIT_HUB_DATASET"),

@@ -111,8 +111,9 @@ def build_page(
         examples: pictures to try.
         role: whom the page is for.
     """
-    # Uploads are read at once, so files older than an hour are of no use to anyone.
-    page = Page(title=TITLE, analytics_enabled=False, delete_cache=(600, 3600))
+    kept_s = settings.upload_kept_s
+    # Looked through often enough that little is kept for much longer.
+    page = Page(title=TITLE, analytics_enabled=False, delete_cache=(max(1, kept_s // 6), kept_s))
     with page:
         gr.HTML(HEADER + (SIGN_OUT_FORM if role == Role.SIGNED_IN else ""))
         with gr.Tabs():

@@ -1,6 +1,9 @@
 """What many calls of Gradio's API leave in memory. Run by hand, for a quarter of an hour.
 
-    python -m tests.bench.gradio_memory --calls 50000
+    python -m tests.bench.gradio_memory --calls 50000 --kept-s 30
+
+Uploads are kept for half a minute instead of an hour, so that the run is long compared with that,
+as a server's life is.
 
 Every second call is ``predict`` of a photo of its own (upload, call, stream), which the app answers
 itself; the others are ``status``, which Gradio answers and opens a session for. Eight clients call
@@ -31,13 +34,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--calls", type=int, default=50_000)
     parser.add_argument("--every", type=int, default=5_000, help="calls between two rows")
+    parser.add_argument("--kept-s", default="3600", help="how long uploads are kept")
     options = parser.parse_args()
     print(f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores")
     print("| calls | s | memory, MB | uploads on disk, MB |\n|---|---|---|---|")
     with tempfile.TemporaryDirectory() as folder:
         photos = [path.read_bytes() for path in draw_photos(Path(folder))]
         state = Path(folder) / "state"
-        with our_server(state) as url:
+        with our_server(state, FRUIT_UPLOAD_KEPT_S=options.kept_s) as url:
             server = psutil.Process(int((state / "app.pid").read_text()))
             numbers, begun = itertools.count(), time.perf_counter()
             for called in range(0, options.calls + 1, options.every):

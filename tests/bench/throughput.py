@@ -129,9 +129,10 @@ def load(url: str, photos: list[Path], connections: int, seconds: float) -> dict
 
 
 @contextmanager
-def our_server(state_dir: Path, max_pending: int = 256) -> Iterator[str]:
+def our_server(state_dir: Path, max_pending: int = 256, **settings: str) -> Iterator[str]:
     """Run the app over an empty state, with so much that may wait; yield its address."""
     environment = {"FRUIT_STATE_DIR": str(state_dir), "FRUIT_MAX_PENDING": str(max_pending)}
+    environment |= settings
     # The page is built after the routes, and takes a core meanwhile.
     with _running([sys.executable, "-m", "app"], environment, "/") as url:
         yield url
