@@ -24,9 +24,10 @@ CHOICES: Final = {
 }
 _TIMED: Final = "timed"
 _COUNTED: Final = "counted"
+_MISSED: Final = "missed"
 _COUNT_EVERY_S: Final = 30
-# A start missed because the machine slept is made up for, within an hour.
-_MISFIRE_S: Final = 3600
+# A start that is missed because the machine sleeps is made up for, once, however late.
+_OPTIONS: Final = {"coalesce": True, "max_instances": 1, "misfire_grace_time": None}
 
 
 class Schedule(BaseModel):
@@ -75,6 +76,9 @@ class Schedule(BaseModel):
 class Scheduler:
     """The one APScheduler of the app, and the schedule that it keeps in a file.
 
+    When it starts next by the clock is kept in a file beside, so that a start which comes while the
+    app is off is made up for.
+
     Args:
         path: where the schedule is kept.
         submit: starts a job of a mode, for a reason.
@@ -85,6 +89,7 @@ class Scheduler:
         self, path: Path, submit: Callable[[str, str], object], count_new: Callable[[], int]
     ) -> None:
         self._path = path
+        self._next_path = path.with_suffix(".next")
         self._submit = submit
         self._count_new = count_new
         self._schedule = _read(path)
@@ -98,7 +103,11 @@ class Scheduler:
     def start(self) -> None:
         """Keep the schedule from now on, in a thread."""
         self._scheduler.start()
+        due = self._missed()
         self._apply()
+        if due:
+            reason = f"by the schedule, missed on {due:%Y-%m-%d at %H:%M} UTC"
+            self._scheduler.add_job(self._start, args=[reason], id=_MISSED, **_OPTIONS)
 
     def set(self, schedule: Schedule) -> None:
         """Keep another schedule, also after a restart."""
@@ -119,20 +128,49 @@ class Scheduler:
             self._scheduler.shutdown(wait=False)
 
     def _apply(self) -> None:
-        for name in (_TIMED, _COUNTED):
-            if self._scheduler.get_job(name):
-                self._scheduler.remove_job(name)
-        options = {"coalesce": True, "max_instances": 1, "misfire_grace_time": _MISFIRE_S}
+        if self._scheduler.get_job(_TIMED):
+            self._scheduler.remove_job(_TIMED)
         if self._schedule.cron:
-            trigger = CronTrigger.from_crontab(self._schedule.cron, timezone=UTC)
-            self._scheduler.add_job(self._start_timed, trigger, id=_TIMED, **options)
-        if self._schedule.after_images:
-            self._scheduler.add_job(
-                self.check_count, "interval", seconds=_COUNT_EVERY_S, id=_COUNTED, **options
-            )
+            self._scheduler.add_job(self._start_timed, self._trigger(), id=_TIMED, **_OPTIONS)
+        # Even with nothing to count: a scheduler notices only when it wakes that the machine slept.
+        self._scheduler.add_job(
+            self.check_count,
+            "interval",
+            seconds=_COUNT_EVERY_S,
+            id=_COUNTED,
+            replace_existing=True,
+            **_OPTIONS,
+        )
+        self._remember()
+
+    def _trigger(self) -> CronTrigger:
+        return CronTrigger.from_crontab(self._schedule.cron, timezone=UTC)
+
+    def _remember(self) -> None:
+        """Keep when a retraining starts next by the clock."""
+        try:
+            if self._schedule.cron:
+                due = self._trigger().get_next_fire_time(None, datetime.now(UTC))
+                write_atomically(self._next_path, due.isoformat().encode())
+            else:
+                self._next_path.unlink(missing_ok=True)
+        except OSError as error:
+            _log.error("a retraining missed while the app is off will stay missed: %s", error)
+
+    def _missed(self) -> datetime | None:
+        """Return when a retraining should have started while the app was off, None for never."""
+        try:
+            due = datetime.fromisoformat(self._next_path.read_text())
+            return due if self._schedule.cron and due <= datetime.now(UTC) else None
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, TypeError) as error:
+            _log.error("%s cannot be read, so no missed start is known: %s", self._next_path, error)
+            return None
 
     def _start_timed(self) -> None:
         self._start("by the schedule")
+        self._remember()
 
     def check_count(self) -> None:
         """Start a job if enough photos are new; called every half minute."""

@@ -1,11 +1,14 @@
 """When a retraining starts by itself, and what is kept of that."""
 
+import time
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from app.errors import InvalidSchedule, TooManyJobs
 from app.scheduler import Schedule, Scheduler
+from tests.conftest import wait_until
 
 
 class Submitted:
@@ -85,3 +88,71 @@ def test_a_full_queue_ends_nothing(tmp_path: Path) -> None:
     scheduler = Scheduler(tmp_path / "s.json", full, lambda: 99)
     scheduler.set(Schedule(after_images=1))
     scheduler.check_count()
+
+
+def test_a_start_that_came_while_the_app_was_off_is_made_up_for_once(tmp_path: Path) -> None:
+    path, submitted = tmp_path / "schedule.json", Submitted()
+    Scheduler(path, submitted.submit, submitted.count).set(Schedule.of(cron="0 3 * * *"))
+    following = datetime.fromisoformat((tmp_path / "schedule.next").read_text())
+    assert datetime.now(UTC) < following <= datetime.now(UTC) + timedelta(days=1)
+    (tmp_path / "schedule.next").write_text("2026-01-05T03:00:00+00:00")
+
+    for _ in range(2):  # the second start of the app finds nothing missed
+        scheduler = Scheduler(path, submitted.submit, submitted.count)
+        scheduler.start()
+        wait_until(lambda: submitted.asked)
+        time.sleep(0.1)
+        scheduler.close()
+    assert submitted.asked == [("quick", "by the schedule, missed on 2026-01-05 at 03:00 UTC")]
+
+
+def test_a_start_that_came_while_the_machine_slept_is_made_up_for_once(tmp_path: Path) -> None:
+    submitted = Submitted()
+    scheduler = Scheduler(tmp_path / "schedule.json", submitted.submit, submitted.count)
+    scheduler.start()
+    scheduler.set(Schedule.of(cron="0 * * * *"))
+    try:
+        # As if the clock had gone on by ten days while nothing ran.
+        slept = datetime.now(UTC) - timedelta(days=10)
+        scheduler._scheduler.modify_job("timed", next_run_time=slept)
+        wait_until(lambda: submitted.asked)
+        time.sleep(0.1)
+    finally:
+        scheduler.close()
+    assert submitted.asked == [("quick", "by the schedule")]
+
+
+@pytest.mark.parametrize("kept", ["", "soon", "2026-01-05T03:00:00", "2999-01-05T03:00:00+00:00"])
+def test_what_is_no_missed_start_starts_nothing(tmp_path: Path, kept: str) -> None:
+    path, submitted = tmp_path / "schedule.json", Submitted()
+    Scheduler(path, submitted.submit, submitted.count).set(Schedule.of(cron="0 3 * * *"))
+    (tmp_path / "schedule.next").write_text(kept)
+
+    scheduler = Scheduler(path, submitted.submit, submitted.count)
+    scheduler.start()
+    time.sleep(0.1)
+    scheduler.close()
+    assert submitted.asked == []
+    assert datetime.fromisoformat((tmp_path / "schedule.next").read_text()) > datetime.now(UTC)
+
+
+def test_a_schedule_that_is_turned_off_misses_nothing(tmp_path: Path) -> None:
+    path, submitted = tmp_path / "schedule.json", Submitted()
+    scheduler = Scheduler(path, submitted.submit, submitted.count)
+    scheduler.set(Schedule.of(cron="0 3 * * *"))
+    scheduler.set(Schedule())
+    assert not (tmp_path / "schedule.next").exists()
+
+
+def test_where_the_next_start_cannot_be_kept_the_schedule_goes_on(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "schedule.next").mkdir()  # nothing can be put in its place
+    scheduler = Scheduler(tmp_path / "schedule.json", Submitted().submit, lambda: 0)
+    scheduler.start()
+    scheduler.set(Schedule.of(cron="0 3 * * *"))
+    try:
+        assert scheduler.next_start()
+        assert "will stay missed" in caplog.text
+    finally:
+        scheduler.close()
