@@ -363,6 +363,11 @@ def describe_error(error: Exception, request_id: str) -> tuple[int, dict[str, st
     return status, {"message": message, "type": "InternalError", "request_id": request_id}
 
 
+def in_words(error: Exception) -> str:
+    """Return what an error says, where the disk is to blame in words that help."""
+    return str(_of_the_disk(error) or error)
+
+
 def _of_the_disk(error: Exception) -> NotStored | None:
     """Return what an error of the system or the database says about the disk, None for nothing."""
     problem = ""

@@ -13,11 +13,21 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import psutil
+from sqlalchemy.exc import OperationalError
+from tenacity import (
+    Retrying,
+    before_sleep_log,
+    retry_if_exception_type,
+    sleep_using_event,
+    stop_when_event_set,
+    wait_fixed,
+)
 
 import app
+from app.errors import in_words
 from app.job_table import Job, JobState, JobTable, now
 from models.errors import InvalidJob
 from models.jobs import LOG_NAME, PROGRESS_NAME, RESULT_NAME, JobResult
@@ -33,6 +43,8 @@ _MAX_ATTEMPTS: Final = 3
 _POLL_S: Final = 0.2
 _HEARTBEAT_S: Final = 2.0
 _PATIENCE_S: Final = 10.0  # from the wish that a process ends to making it
+_IDLE_S: Final = 5.0
+_AGAIN_S: Final = 2.0  # to the next try to write to the table, while the disk takes nothing
 _LOG_LINES: Final = 8
 
 
@@ -68,11 +80,18 @@ class JobRunner:
         self._closing = threading.Event()
         self._wake = threading.Event()
         self._cancelled: set[int] = set()
+        self._retrying = Retrying(
+            retry=retry_if_exception_type((OSError, OperationalError)),
+            stop=stop_when_event_set(self._closing),
+            wait=wait_fixed(_AGAIN_S),
+            sleep=sleep_using_event(self._closing),
+            before_sleep=before_sleep_log(_log, logging.ERROR),
+            retry_error_callback=lambda state: False,
+        )
         self._thread = threading.Thread(target=self._loop, name="jobs", daemon=True)
 
     def start(self) -> None:
         """Settle what a crash left behind, then run what is queued, in a thread."""
-        self._recover()
         self._thread.start()
 
     def submit(self, mode: str, reason: str) -> Job:
@@ -115,13 +134,20 @@ class JobRunner:
             self._thread.join(2 * _PATIENCE_S)
 
     def _loop(self) -> None:
+        recovered = False
         while not self._closing.is_set():
-            waiting = self._table.in_state(JobState.QUEUED)
-            if waiting:
-                self._run(waiting[0])
-            else:
-                self._wake.wait(timeout=5.0)
-                self._wake.clear()
+            try:
+                if not recovered:
+                    self._recover()
+                    recovered = True
+                waiting = self._table.in_state(JobState.QUEUED)
+                if waiting:
+                    self._run(waiting[0])
+                    continue
+            except Exception:  # without this thread no job would run until the next start
+                _log.exception("the jobs cannot go on now; trying again")
+            self._wake.wait(timeout=_IDLE_S)
+            self._wake.clear()
 
     def _recover(self) -> None:
         """Settle the jobs that ran when the app ended: finish, queue again, or fail them."""
@@ -131,7 +157,7 @@ class JobRunner:
             if result:
                 self._settle(job, result)
             elif job.attempts < _MAX_ATTEMPTS:
-                self._table.update(
+                self._record(
                     job.id, state=JobState.QUEUED, pid=None, message="Begins again after a restart."
                 )
             else:
@@ -139,25 +165,25 @@ class JobRunner:
 
     def _run(self, job: Job) -> None:
         folder = self.folder_of(job.id)
-        folder.mkdir(parents=True, exist_ok=True)
-        for name in (PROGRESS_NAME, RESULT_NAME):
-            (folder / name).unlink(missing_ok=True)
         begun = {"started_at": now(), "heartbeat_at": now(), "attempts": job.attempts + 1}
-        if not self._table.update(
+        if not self._record(
             job.id, only_if=JobState.QUEUED, state=JobState.RUNNING, message="", **begun
         ):
             return  # cancelled a moment ago
         try:
+            folder.mkdir(parents=True, exist_ok=True)
+            for name in (PROGRESS_NAME, RESULT_NAME):
+                (folder / name).unlink(missing_ok=True)
             self._prepare(job, folder)
             with (folder / LOG_NAME).open("ab") as log:
                 process = self._start(folder, log.fileno())
         except Exception as error:
             _log.exception("job %d could not be started", job.id)
-            self._end(job, JobState.FAILED, str(error))
+            self._end(job, JobState.FAILED, in_words(error))
             return
         with suppress(psutil.Error):  # gone already
             started = psutil.Process(process.pid).create_time()
-            self._table.update(job.id, pid=process.pid, pid_started=started)
+            self._note(job.id, pid=process.pid, pid_started=started)
         self._watch(job, process)
         self._conclude(job, process, folder)
 
@@ -185,7 +211,7 @@ class JobRunner:
                 process.wait(_POLL_S)
             if time.monotonic() - beat >= _HEARTBEAT_S:
                 beat = time.monotonic()
-                self._table.update(job.id, heartbeat_at=now())
+                self._note(job.id, heartbeat_at=now())
 
     def _conclude(self, job: Job, process: "subprocess.Popen[bytes]", folder: Path) -> None:
         result = _result(folder)
@@ -196,7 +222,7 @@ class JobRunner:
             self._settle(job, result)
         elif self._closing.is_set():
             # The app's end is no fault of the job's, so it does not count as an attempt.
-            self._table.update(
+            self._note(
                 job.id,
                 state=JobState.QUEUED,
                 pid=None,
@@ -205,8 +231,12 @@ class JobRunner:
             )
         else:
             lines = (folder / LOG_NAME).read_text(errors="replace").splitlines()[-_LOG_LINES:]
-            tail = "\n".join(lines)
-            message = f"The job ended with status {process.returncode}. Its last lines:\n{tail}"
+            tail = (
+                "\n".join(("Its last lines:", *lines))
+                if lines
+                else "It left no word; is the disk full?"
+            )
+            message = f"The job ended with status {process.returncode}. {tail}"
             self._end(job, JobState.FAILED, message)
 
     def _settle(self, job: Job, result: JobResult) -> None:
@@ -217,14 +247,28 @@ class JobRunner:
             state, message = self._finish(job, result)
         except Exception as error:
             _log.exception("the result of job %d could not be used", job.id)
-            state, message = JobState.FAILED, str(error)
+            state, message = JobState.FAILED, in_words(error)
         self._end(job, state, message, version=result.version)
 
     def _end(self, job: Job, state: JobState, message: str, version: str | None = None) -> None:
         _log.info("job %d %s: %s", job.id, state, message)
-        self._table.update(
+        self._record(
             job.id, state=state, message=message[:4000], version=version, ended_at=now(), pid=None
         )
+
+    def _record(self, job_id: int, **values: Any) -> bool:
+        """Change a job as ``JobTable.update`` does, and wait where the disk does not take it.
+
+        Returns False, too, if the app ends before; the next start then settles the job.
+        """
+        return bool(self._retrying(self._table.update, job_id, **values))
+
+    def _note(self, job_id: int, **values: Any) -> None:
+        """Change a job if the disk takes it; nothing depends on it."""
+        try:
+            self._table.update(job_id, **values)
+        except (OSError, OperationalError) as error:
+            _log.error("job %d goes on, but its row does not change: %s", job_id, error)
 
 
 def _result(folder: Path) -> JobResult | None:

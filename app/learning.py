@@ -351,7 +351,13 @@ class LearningService:
                 f"It was compared with {gate.against}, but {served} was put live meanwhile. Put "
                 f"{published.version} live by hand if you want it."
             )
-        self._service.swap(published.version, f"job {job.id}, {job.reason}")
+        try:
+            self._service.swap(published.version, f"job {job.id}, {job.reason}")
+        except OSError as error:
+            return JobState.FAILED, (
+                f"{published.version} passed, but the disk does not take that it goes live "
+                f"({error.strerror}). Make room, then put it live by hand."
+            )
         return JobState.SUCCEEDED, f"{published.version} is live."
 
 

@@ -1,10 +1,14 @@
 """Shared by all tests: a tiny real model, published as a real version, and drawn photos."""
 
+import errno
 import hashlib
 import io
+import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any, Self
 
 import numpy as np
 import pytest
@@ -42,6 +46,45 @@ SHARPNESS = 120.0
 SHIPPED = ModelManifest.read(baseline_folder() / MANIFEST_NAME).version
 NEXT = f"v{int(SHIPPED[1:]) + 1:04d}"  # numbers go on from the shipped version's
 PLACES = 4  # a side, of the activation maps
+
+
+def wait_until(holds: Callable[[], object], timeout_s: float = 30) -> None:
+    """Wait until it holds, and fail if it does not in time."""
+    deadline = time.monotonic() + timeout_s
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+class FullDisk:
+    """A disk on which one of the files that are written atomically finds room for half of it.
+
+    Args:
+        monkeypatch: takes it back.
+        at: which of them, counted from 1; 0 for none.
+    """
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, at: int = 0) -> None:
+        self.at = at
+        self.written = 0
+        self._open = os.fdopen
+        self._file: Any = None
+        monkeypatch.setattr(os, "fdopen", self.open)
+
+    def open(self, handle: int, mode: str) -> Any:
+        self.written += 1
+        self._file = self._open(handle, mode)
+        return self if self.written == self.at else self._file
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._file.close()
+
+    def write(self, content: bytes) -> None:
+        self._file.write(content[: len(content) // 2])
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def colour_model(labels: tuple[str, ...] = BASE_LABELS) -> bytes:

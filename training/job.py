@@ -78,7 +78,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     keep_freed_memory()
     with (folder / PROGRESS_NAME).open("a") as file:
         result = _run(request, _ProgressFile(file))
-    result.write(folder)
+    try:
+        result.write(folder)
+    except OSError as error:
+        print(f"{result.message} The disk does not take this result: {error.strerror}.", flush=True)
+        return 1
     print(result.message, flush=True)
     return int(result.failed)
 
@@ -95,6 +99,13 @@ def _run(request: JobRequest | FetchRequest, progress: _ProgressFile) -> JobResu
     except (DataError, ExportError, ModelError, TrainingError, ValueError) as error:
         traceback.print_exc()
         return JobResult(message=str(error), failed=True)
+    except OSError as error:
+        traceback.print_exc()
+        where = f" ({error.filename})" if error.filename else ""
+        words = (
+            f"It could not go on: {error.strerror or error}{where}. Mend that, then start again."
+        )
+        return JobResult(message=words, failed=True)
     return JobResult(version=version, message=f"Published {version}.")
 
 

@@ -100,6 +100,29 @@ class App:
         """Return how many photos there are."""
         return sum(c["photos"] for c in self.client.get("/api/classes").json())
 
+    def served(self) -> str:
+        """Return the version that answers."""
+        return str(self.client.get("/api/health").json()["version"])
+
+    def job_until(self, number: int, timeout_s: float) -> dict[str, Any]:
+        """Wait until a job is over, or as long as told, and return it."""
+        deadline = time.monotonic() + timeout_s
+        while True:
+            job: dict[str, Any] = self.client.get(f"/api/jobs/{number}").json()
+            if job["state"] not in ("queued", "running") or time.monotonic() > deadline:
+                return job
+            time.sleep(0.2)
+
+    def check_versions(self) -> None:
+        """Check that every version is whole, and that nothing else lies beside them."""
+        folders = [p for p in (self.state / "models" / "versions").glob("*") if p.is_dir()]
+        halves = [p.name for p in folders if not (p / "manifest.json").exists()]
+        check(not halves, f"no half version: {halves}")
+        for version in open_registry(self.state).list():
+            for name in version.checksums:
+                version.verify(name)
+        self.check()
+
     def check(self) -> None:
         """Check that it predicts rightly, has its photos, and nothing that was half written."""
         answer = self.client.post("/api/predict", content=photo("orange", 1))
@@ -293,9 +316,14 @@ def full_disk(folder: Path, rng: random.Random) -> None:
             refused.status_code == 200 or "Nothing was kept" in refused.text,
             f"in words: {refused.text[:200]}",
         )
-        retrain = app.client.post("/api/retrain", json={})
-        told = retrain.status_code in (202, 409, 507)
-        check(told, f"so does a retraining: {retrain.text[:200]}")
+        for method, path, asked in (
+            ("POST", "/api/retrain", {}),
+            ("PUT", "/api/schedule", {"cron": "0 3 * * *"}),
+            ("POST", f"/api/models/{app.served()}/activate", None),
+        ):
+            answer = app.client.request(method, path, json=asked)
+            told = answer.status_code in (200, 202, 409, 507)
+            check(told, f"so does {path}: {answer.status_code} {answer.text[:200]}")
         app.check()
         time.sleep(6)  # figures are kept every five seconds
         app.check()
@@ -304,6 +332,63 @@ def full_disk(folder: Path, rng: random.Random) -> None:
         app.check()
         app.end(signal.SIGKILL)
         app.start()
+        app.check()
+
+
+def full_disk_retraining(folder: Path, rng: random.Random) -> None:
+    """The disk fills up at a random write of a retraining: no half version, the old one answers."""
+    with mounted(folder, "200m"), running(folder) as app:
+        check(app.upload(5, 24).status_code == 200, "photos are taken")
+        before = app.served()
+        ballast = folder / "ballast"
+        # A version takes 35 MB; what comes before it, much less.
+        left = rng.choice([rng.randrange(0, 200_000), rng.randrange(0, 40_000_000)])
+        free = shutil.disk_usage(folder).free
+        with ballast.open("wb") as file, suppress(OSError):
+            for _ in range(max(0, free - left) // 1_000_000):
+                file.write(bytes(1_000_000))
+            file.write(bytes(max(0, free - left) % 1_000_000))
+        answer = app.client.post("/api/retrain", json={})
+        check(answer.status_code in (202, 507), f"it says so: {answer.text[:200]}")
+        if answer.status_code == 202:
+            app.job_until(answer.json()["job_id"], 30)  # its end may find no room in the table
+            app.check()
+        ballast.unlink()
+        if answer.status_code == 202:
+            job = app.job_until(answer.json()["job_id"], 60)
+            check(bool(job["message"] and job["ended_at"]), f"it says what became of it: {job}")
+            went = job["state"] == "succeeded"
+            check(went == (app.served() != before), f"the old one answers: {job}")
+        app.check_versions()
+        again = app.client.post("/api/retrain", json={})
+        check(again.status_code == 202, f"with room it begins again: {again.text[:200]}")
+        job = app.job_until(again.json()["job_id"], 120)
+        check(job["state"] in ("succeeded", "rejected"), f"and is compared: {job}")
+        served = app.served()
+        app.end(signal.SIGKILL)
+        app.start()
+        app.check_versions()
+        check(app.served() == served, f"the choice is kept: {app.served()}, not {served}")
+
+
+def missed(folder: Path, rng: random.Random) -> None:
+    """The start by the schedule comes while the app is off: it is made up for once."""
+    if not Path(FAKETIME).exists():
+        raise Skipped("libfaketime is not installed")
+    with running(folder) as app:
+        check(app.upload(5, 24).status_code == 200, "photos are taken")
+        hour = (time.gmtime().tm_hour + 2) % 24
+        app.client.put("/api/schedule", json={"cron": f"0 {hour} * * *"})
+        late = rng.randrange(3, 22)
+        for days in (0, 0, 1):
+            app.end(rng.choice([signal.SIGTERM, signal.SIGKILL]))
+            app.extra = {"LD_PRELOAD": FAKETIME, "FAKETIME": f"+{24 * days + late}h"}
+            app.start()
+            time.sleep(2)
+            jobs = app.client.get("/api/jobs").json()
+            found = [job["reason"] for job in jobs if "missed on" in job["reason"]]
+            check(len(jobs) == len(found) == 1 + days, f"{days} days later: {jobs}")
+            app.job_until(jobs[0]["job_id"], 120)
         app.check()
 
 
@@ -365,6 +450,8 @@ FAULTS: dict[str, Callable[[Path, random.Random], None]] = {
     "reviews": database(DATABASES[3]),
     "model": model,
     "disk": full_disk,
+    "retraining": full_disk_retraining,
+    "missed": missed,
     "readonly": read_only,
     "clock": clock,
 }
@@ -391,7 +478,7 @@ def main() -> int:
                 except (Broken, httpx.HTTPError, OSError) as error:
                     broken.append((name, number, f"{type(error).__name__}: {error}"))
         words = skipped or f"{stood} of {options.rounds} stood, {time.monotonic() - begun:.0f} s"
-        print(f"{name:<9} {words:<28} {FAULTS[name].__doc__}", flush=True)
+        print(f"{name:<11}{words:<28} {FAULTS[name].__doc__}", flush=True)
     for name, number, problem in broken:
         print(f"BROKEN {name}, round {number + 1}: {problem}")
     return bool(broken)

@@ -5,8 +5,7 @@ import os
 import signal
 import sys
 import threading
-import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
@@ -20,7 +19,7 @@ from starlette.responses import StreamingResponse
 from starlette.routing import Route
 
 from models.registry import ModelRegistry
-from tests.conftest import REFUSING_LABELS, colour_model, encode, publish
+from tests.conftest import REFUSING_LABELS, colour_model, encode, publish, wait_until
 from tests.e2e.conftest import running_server
 from tests.hub_server import TOKEN, running_hub
 
@@ -88,13 +87,6 @@ def reverse_proxy(target: str, prefix: str = "") -> Iterator[str]:
     thread.join()
 
 
-def wait_until(holds: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 60
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-
-
 def upload(url: str, label: str, drawn: str) -> dict[str, int]:
     answer = httpx.post(
         f"{url}/api/upload_retrain_data",
@@ -143,14 +135,14 @@ def test_space_answers_through_its_proxy_and_its_next_disk_holds_what_the_lost_o
                 f"{url}/api/models/v0001/activate", json={"reason": "older"}, headers=AS_OPERATOR
             )
             assert activated.status_code == 200, activated.text
-            wait_until(lambda: b"older" in hub.model().files.get("active.json", b""))
+            wait_until(lambda: b"older" in hub.model().files.get("active.json", b""), 60)
 
             # A Hub that is away harms nobody, and gets everything later.
             hub.stop()
             assert upload(url, "apple", "apple") == {"added": 1}
             assert httpx.post(f"{url}/api/predict", content=encode("mango")).status_code == 200
             hub.start()
-            wait_until(lambda: sum(p.endswith(".png") for p in hub.dataset().files) == 2)
+            wait_until(lambda: sum(p.endswith(".png") for p in hub.dataset().files) == 2, 60)
             assert TOKEN not in httpx.get(f"{url}/api/status").text
             os.kill(server.pid, signal.SIGKILL)  # no time to say goodbye
 

@@ -1,5 +1,6 @@
 """Jobs are real processes: they end, fail, are cancelled, and outlive no app that was killed."""
 
+import errno
 import os
 import subprocess
 import sys
@@ -7,6 +8,7 @@ import textwrap
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -15,6 +17,7 @@ from app.errors import JobNotFound, TooManyJobs
 from app.job_table import MAX_QUEUED, Job, JobState, JobTable
 from app.jobs import JobRunner
 from models.jobs import JobResult
+from tests.conftest import wait_until
 
 RESULT = """
 import json, pathlib, sys
@@ -212,7 +215,7 @@ def test_a_result_that_nobody_took_is_taken_after_a_crash(
 
     runner.start()
 
-    assert table.get(job.id).state == JobState.SUCCEEDED
+    until(table, job, JobState.SUCCEEDED)
     assert finish.seen == [(job.id, "v0009")]
 
 
@@ -222,6 +225,106 @@ def test_a_job_interrupted_three_times_is_given_up(make: MakeRunner, table: JobT
     make(RESULT).start()
 
     assert "interrupted 3 times" in until(table, job, JobState.FAILED).message
+
+
+class FullTable:
+    """Lets a table write no more, from one call on or at one call alone."""
+
+    def __init__(self, table: JobTable, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.full = False
+        self.at = 0
+        self.refused = 0
+        self._calls = 0
+        self._update = table.update
+        monkeypatch.setattr(table, "update", self.update)
+
+    def update(self, job_id: int, **values: Any) -> bool:
+        self._calls += 1
+        if self.full or self._calls == self.at:
+            self.refused += 1
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return self._update(job_id, **values)
+
+
+@pytest.mark.parametrize("at", [1, 2, 3])  # it begins, has a process, is over
+def test_a_disk_that_is_full_at_any_write_of_the_table_loses_no_result(
+    make: MakeRunner, table: JobTable, finish: Finish, monkeypatch: pytest.MonkeyPatch, at: int
+) -> None:
+    disk = FullTable(table, monkeypatch)
+    disk.at = at
+    runner = make(RESULT)
+    runner.start()
+    job = until(table, runner.submit("quick", "by hand"), JobState.SUCCEEDED)
+
+    assert disk.refused == 1
+    assert (job.version, job.attempts) == ("v0007", 1)
+    assert finish.seen == [(job.id, "v0007")]
+
+
+def test_a_job_that_ends_while_the_disk_is_full_is_settled_once_there_is_room(
+    make: MakeRunner, table: JobTable, finish: Finish, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    disk = FullTable(table, monkeypatch)
+    runner = make(ENDLESS)
+    runner.start()
+    job = until(table, runner.submit("quick", "by hand"), JobState.RUNNING)
+    disk.full = True
+    JobResult(version="v0007", message="Published.").write(runner.folder_of(job.id))
+    psutil.Process(job.pid).kill()
+    wait_until(lambda: finish.seen and disk.refused)
+    assert table.get(job.id).state == JobState.RUNNING
+
+    disk.full = False
+    until(table, job, JobState.SUCCEEDED)
+    following = runner.submit("quick", "by hand")
+    psutil.Process(until(table, following, JobState.RUNNING).pid).kill()
+    until(table, following, JobState.FAILED)
+    assert finish.seen == [(job.id, "v0007")]
+
+
+def test_an_app_that_ends_while_the_disk_is_full_leaves_the_job_to_the_next_start(
+    make: MakeRunner, table: JobTable, finish: Finish, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    disk = FullTable(table, monkeypatch)
+    runner = make(ENDLESS)
+    runner.start()
+    job = until(table, runner.submit("quick", "by hand"), JobState.RUNNING)
+    disk.full = True
+    psutil.Process(job.pid).kill()
+    wait_until(lambda: disk.refused)
+    begun = time.monotonic()
+    runner.close()
+    assert time.monotonic() - begun < 5
+    assert table.get(job.id).state == JobState.RUNNING
+
+    disk.full = False
+    make(RESULT).start()
+    assert until(table, job, JobState.SUCCEEDED).attempts == 2
+
+
+def test_a_job_that_the_disk_does_not_let_begin_fails_in_words(
+    table: JobTable, finish: Finish, tmp_path: Path
+) -> None:
+    def prepare(job: Job, folder: Path) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    runner = JobRunner(table, tmp_path / "jobs", prepare, finish)
+    runner.start()
+    try:
+        job = until(table, runner.submit("quick", "by hand"), JobState.FAILED)
+    finally:
+        runner.close()
+    assert "(No space left on device)" in job.message
+    assert "make room" in job.message
+
+
+def test_a_job_that_could_not_even_write_its_log_is_explained(
+    make: MakeRunner, table: JobTable
+) -> None:
+    runner = make("import sys; sys.exit(1)")
+    runner.start()
+    job = until(table, runner.submit("quick", "by hand"), JobState.FAILED)
+    assert job.message == "The job ended with status 1. It left no word; is the disk full?"
 
 
 def test_an_unknown_job_is_named(table: JobTable) -> None:

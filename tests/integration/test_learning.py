@@ -21,7 +21,7 @@ from data.store import DatasetStore
 from models.errors import VersionInUse, VersionNotFound, VersionRejected
 from models.manifest import KERAS_NAME, REHEARSAL_NAME
 from models.registry import ModelRegistry
-from tests.conftest import REFUSING_LABELS, colour_model, encode, local_client, publish
+from tests.conftest import REFUSING_LABELS, FullDisk, colour_model, encode, local_client, publish
 
 # A job that publishes the model that lies in the state directory, with a gate that passes or not.
 PROGRAM = """
@@ -110,6 +110,19 @@ def test_a_candidate_that_passed_is_served(learning: LearningService) -> None:
     assert job["gate"]["passed"]
     assert live(learning) == "v0002"
     assert learning.activations()[0]["reason"] == f"job {job['job_id']}, by hand"
+
+
+def test_a_candidate_that_a_full_disk_keeps_from_going_live_waits_to_be_put_live(
+    learning: LearningService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    FullDisk(monkeypatch, at=2)  # the first is what the job is asked for
+    job = retrained(learning)
+
+    assert job["state"] == "failed"
+    assert "v0002 passed, but the disk does not take that it goes live" in job["message"]
+    assert live(learning) == "v0001"
+    learning.activate("v0002")
+    assert live(learning) == "v0002"
 
 
 def test_a_rejected_candidate_is_kept_and_not_served(
@@ -259,6 +272,38 @@ def test_rest_keeps_a_schedule(client: TestClient) -> None:
     assert response.status_code == 200
     assert response.json()["next_start"].endswith("04:30:00+00:00")
     assert client.get("/api/schedule").json()["after_images"] == 50
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "asked"),
+    [
+        ("PUT", "/api/schedule", {"cron": "30 4 * * 1"}),
+        ("POST", "/api/models/v0001/activate", None),
+        ("POST", "/api/models/roll_back", None),
+    ],
+)
+def test_what_the_disk_does_not_take_is_answered_507_and_changes_nothing(
+    client: TestClient,
+    learning: LearningService,
+    monkeypatch: pytest.MonkeyPatch,
+    method: str,
+    path: str,
+    asked: dict[str, str] | None,
+) -> None:
+    retrained(learning)
+    before = [client.get(f"/api/{what}").json() for what in ("schedule", "models", "health")]
+    disk = FullDisk(monkeypatch, at=1)
+
+    response = client.request(method, path, json=asked)
+    assert response.status_code == 507
+    assert "Nothing was kept" in response.json()["error"]["message"]
+    assert disk.written == 1
+    after = [client.get(f"/api/{what}").json() for what in ("schedule", "models", "health")]
+    for answers in (before, after):
+        for key in ("uptime_s", "request_id"):
+            answers[2].pop(key, None)
+    assert after == before
+    assert client.request(method, path, json=asked).status_code == 200
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 import json
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ import pytest
 from app.mirror import Mirror, MirrorState, PartStatus
 from app.settings import Settings
 from data.store import DatasetStore
-from tests.conftest import encode
+from tests.conftest import encode, wait_until
 from tests.hub_server import HANG, TOKEN, HubServer, running_hub
 
 
@@ -38,13 +38,6 @@ def add(folder: Path, label: str) -> DatasetStore:
     store = DatasetStore(folder / "store")
     store.add(encode(label), label=label, source="uploads", original_name="a.png")
     return store
-
-
-def wait_until(holds: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 30
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 def children() -> list[psutil.Process]:

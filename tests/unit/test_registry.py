@@ -9,6 +9,7 @@ import pytest
 from models.errors import InvalidVersion, VersionInUse, VersionNotFound
 from models.manifest import InputSpec, ModelManifest
 from models.registry import ModelRegistry, ModelVersion
+from tests.conftest import FullDisk
 
 
 @pytest.fixture
@@ -68,6 +69,65 @@ def test_a_failed_publish_leaves_nothing(
 
     assert registry.list() == ()
     assert list((tmp_path / "models" / "versions").iterdir()) == []
+
+
+@pytest.mark.parametrize("at", [1, 2, 3, 4])  # card, curves, model, manifest
+def test_a_disk_that_is_full_at_any_write_leaves_no_half_version(
+    registry: ModelRegistry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at: int
+) -> None:
+    first = publish(registry)
+    registry.activate(first.version, "the first")
+    disk = FullDisk(monkeypatch, at)
+
+    def attachments(manifest: ModelManifest) -> dict[str, bytes]:
+        return {"README.md": b"a card", "curves.png": b"png"}
+
+    with pytest.raises(OSError, match="No space left"):
+        registry.publish(lambda version: b"model", manifest, attachments)
+    assert disk.written == at
+    assert [f.name for f in (tmp_path / "models" / "versions").iterdir()] == [first.version]
+    assert registry.list() == (first,)
+    assert registry.active() == first
+
+    second = registry.publish(lambda version: b"model", manifest, attachments)
+    assert second.version == "v0002"
+    assert second.verify("curves.png").read_bytes() == b"png"
+
+
+def test_a_disk_that_is_full_leaves_the_choice_as_it_was(
+    registry: ModelRegistry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = publish(registry), publish(registry)
+    registry.activate(first.version)
+    registry.activate(second.version)
+    before, kept = registry.activations(), sorted((tmp_path / "models").iterdir())
+    disk = FullDisk(monkeypatch)
+
+    for change in (lambda: registry.activate(first.version), registry.roll_back):
+        disk.at = disk.written + 1
+        with pytest.raises(OSError, match="No space left"):
+            change()
+        assert registry.active() == second
+        assert registry.activations() == before
+    assert sorted((tmp_path / "models").iterdir()) == kept
+    assert registry.roll_back() == first
+
+
+@pytest.mark.parametrize("at", [1, 2, 3])  # without the checksum, the file, with the checksum
+def test_a_file_attached_on_a_full_disk_has_no_wrong_checksum(
+    registry: ModelRegistry, monkeypatch: pytest.MonkeyPatch, at: int
+) -> None:
+    version = publish(registry).attach("notes.txt", b"old")
+    FullDisk(monkeypatch, at)
+    with pytest.raises(OSError, match="No space left"):
+        version.attach("notes.txt", b"new")
+
+    found = registry.get(version.version)
+    assert found.verify().read_bytes() == b"model"
+    if "notes.txt" in found.manifest.files:
+        assert found.verify("notes.txt").read_bytes() == b"old"
+    attached = found.attach("notes.txt", b"new")
+    assert attached.verify("notes.txt").read_bytes() == b"new"
 
 
 def test_a_manifest_that_does_not_match_is_refused(registry: ModelRegistry) -> None:
