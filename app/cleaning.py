@@ -4,6 +4,9 @@ from types import SimpleNamespace
 from typing import Any, Final
 
 from gradio import route_utils
+from gradio.components import file
+
+from app.leftovers import begin_upload
 
 _delete: Final = route_utils.delete_files_created_by_app
 
@@ -22,6 +25,9 @@ def delete_old_files(blocks: Any, age: int | None) -> None:
         names -= before - after
 
 
-def delete_through_copies() -> None:
-    """Make Gradio delete files as ``delete_old_files`` does."""
+def clean_up_well() -> None:
+    """Make Gradio delete files as ``delete_old_files`` does, and leave no others behind."""
     route_utils.delete_files_created_by_app = delete_old_files
+    vars(route_utils)["NamedTemporaryFile"] = begin_upload
+    # For each file that is handed to a handler it makes an empty one, which nobody uses or deletes.
+    vars(file)["tempfile"] = SimpleNamespace(NamedTemporaryFile=lambda **options: SimpleNamespace())

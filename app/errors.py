@@ -354,7 +354,7 @@ def describe_error(error: Exception, request_id: str) -> tuple[int, dict[str, st
         error: what was raised.
         request_id: names the request in the log and in the answer.
     """
-    error = _of_the_disk(error) or error
+    error = of_the_disk(error) or error
     status = next((_STATUS[kind] for kind in type(error).__mro__ if kind in _STATUS), 500)
     if status < 500 or isinstance(error, ServingError | ModelError):
         return status, _description(error, str(error), request_id)
@@ -365,10 +365,10 @@ def describe_error(error: Exception, request_id: str) -> tuple[int, dict[str, st
 
 def in_words(error: Exception) -> str:
     """Return what an error says, where the disk is to blame in words that help."""
-    return str(_of_the_disk(error) or error)
+    return str(of_the_disk(error) or error)
 
 
-def _of_the_disk(error: Exception) -> NotStored | None:
+def of_the_disk(error: Exception) -> NotStored | None:
     """Return what an error of the system or the database says about the disk, None for nothing."""
     problem = ""
     if isinstance(error, OSError) and error.errno in _DISK_PROBLEMS:

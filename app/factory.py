@@ -22,6 +22,7 @@ from app.headers import SecurityHeaders, allow_other_sites, open_headers
 from app.inspection import InspectionService
 from app.late_page import LatePage
 from app.learning import LearningService
+from app.leftovers import discard_uploads
 from app.metrics import Metrics
 from app.mirror import Mirror
 from app.monitoring import MonitoringService
@@ -41,6 +42,11 @@ from models.manifest import REHEARSAL_NAME
 from models.registry import ModelRegistry, open_registry
 from models.rehearsal import judging_digests
 
+_DISCARDED: Final = "discarded"
+# Within the state folder; nothing of it is handed out.
+_PRIVATE: Final = (
+    "models", "store", "reviews", "jobs", "snapshots", "monitoring", "mirror", _DISCARDED,
+)  # fmt: skip
 _QUEUE_LOOK_S: Final = 0.015
 _PROGRESS_LOOK_S: Final = 0.1
 
@@ -123,6 +129,7 @@ def create_app(settings: Settings) -> FastAPI:
         mirror=mirror,
     )
 
+    discard_uploads(uploads_dir(settings), settings.state_dir / _DISCARDED)
     building = threading.Lock()  # Gradio puts components into the page that was begun last
 
     def page(role: Role) -> LatePage:
@@ -216,7 +223,7 @@ def _build_page(
     import gradio as gr
     from gradio import utils
 
-    from app.cleaning import delete_through_copies
+    from app.cleaning import clean_up_well
     from app.sessions import use_small_sessions
     from app.tabs.looks import CSS, theme
     from app.tabs.page import build_page
@@ -240,10 +247,7 @@ def _build_page(
         server_name=settings.host,
         server_port=settings.port,
         allowed_paths=[],
-        blocked_paths=[
-            str(Path(settings.state_dir) / name)
-            for name in ("models", "store", "reviews", "jobs", "snapshots", "monitoring", "mirror")
-        ],
+        blocked_paths=[str(Path(settings.state_dir) / name) for name in _PRIVATE],
         show_error=True,
         max_file_size=settings.max_request_bytes,
         enable_monitoring=False,
@@ -262,7 +266,7 @@ def _build_page(
     mounted = app.routes[-1]
     gradio_app = mounted.app  # type: ignore[attr-defined]  # a Mount has one
     use_small_sessions(gradio_app, page)
-    delete_through_copies()
+    clean_up_well()
     # At each event Gradio would import matplotlib where there is one, choose how it draws, and take
     # that back; no handler here draws with it.
     utils.MatplotlibBackendMananger = nullcontext  # type: ignore[assignment,misc]

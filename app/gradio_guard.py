@@ -12,8 +12,9 @@ import orjson
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.errors import BadRequest, PayloadTooLarge, describe_error
+from app.errors import BadRequest, PayloadTooLarge, describe_error, of_the_disk
 from app.handling import path_of, to_json
+from app.leftovers import half_uploads_deleted
 from app.results import new_request_id
 
 _log = logging.getLogger(__name__)
@@ -57,7 +58,8 @@ class GradioGuard:
         answer = _Answer(send)
         try:
             checked = await self._check(Request(scope, receive))
-            await self._app(scope, checked or receive, answer.send)
+            with half_uploads_deleted():
+                await self._app(scope, checked or receive, answer.send)
             if not answer.was_held:
                 return
             error: Exception = BadRequest(answer.words() or f"The call cannot be answered. {_HINT}")
@@ -67,7 +69,9 @@ class GradioGuard:
             if not (answer.was_held or path_of(scope).startswith(PREFIX)):
                 raise
             _log.warning("Gradio could not answer %s: %r", scope["path"], failure)
-            error = BadRequest(f"The call is not put together as it should be. {_HINT}")
+            error = of_the_disk(failure) or BadRequest(
+                f"The call is not put together as it should be. {_HINT}"
+            )
         if answer.has_begun:
             await answer.end()
         else:

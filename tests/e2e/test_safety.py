@@ -2,6 +2,7 @@
 
 import json
 import secrets
+import socket
 import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.conftest import wait_until
 from tests.e2e.conftest import Server
 
 
@@ -190,6 +192,36 @@ def test_upload_beyond_the_limit_is_refused(server: Server) -> None:
     files = {"files": ("big.jpg", b"x" * 1_000_001)}
 
     assert httpx.post(f"{server.url}/gradio_api/upload", files=files).status_code == 413
+
+
+@pytest.mark.parametrize("ending", ["the connection ends", "the form is cut off", "another field"])
+def test_what_does_not_become_an_upload_leaves_no_file(server: Server, ending: str) -> None:
+    field = "files" if ending != "another field" else "pictures"
+    body = (
+        f'--B\r\nContent-Disposition: form-data; name="{field}"; filename="a.png"\r\n'
+        "Content-Type: image/png\r\n\r\n"
+    ).encode() + bytes(200_000)
+    if ending == "another field":
+        body += b"\r\n--B--\r\n"
+    length = len(body) + (50_000 if ending == "the connection ends" else 0)
+    address = httpx.URL(server.url)
+    folder = server.state_dir / "gradio"
+
+    def files() -> list[Path]:
+        return [path for path in folder.iterdir() if path.is_file()]
+
+    with socket.create_connection((address.host, address.port or 80)) as connection:
+        connection.sendall(
+            f"POST /gradio_api/upload HTTP/1.1\r\nHost: {address.host}:{address.port}\r\n"
+            "Content-Type: multipart/form-data; boundary=B\r\n"
+            f"Content-Length: {length}\r\n\r\n".encode()
+            + body
+        )
+        if ending == "the connection ends":
+            wait_until(files)
+        else:
+            assert b"HTTP/1.1" in connection.recv(1000)
+    wait_until(lambda: not files())
 
 
 def test_monitoring_is_closed_and_analytics_are_off(server: Server) -> None:

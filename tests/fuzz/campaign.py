@@ -127,6 +127,8 @@ class Campaign:
         if left := set(self.temp.rglob("*")) - self.there:
             names = ", ".join(path.name for path in sorted(left)[:5])
             found.append(f"left in the system's temporary folder: {names}")
+        if halves := [p.name for p in (self.server.state_dir / "gradio").iterdir() if p.is_file()]:
+            found.append(f"left among the uploads: {len(halves)}, such as {halves[0]}")
         if any(job["state"] not in ("cancelled", "failed") for job in self.wire.json("/api/jobs")):
             found.append("a job was started")
         return found

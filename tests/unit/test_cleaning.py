@@ -6,9 +6,11 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from gradio import route_utils
+from gradio import components, route_utils
+from gradio.data_classes import FileData
 
-from app.cleaning import delete_old_files, delete_through_copies
+from app.cleaning import clean_up_well, delete_old_files
+from app.leftovers import begin_upload
 
 
 def page(*names: Path) -> Any:
@@ -52,9 +54,26 @@ def test_an_upload_that_arrives_meanwhile_stops_nothing(
     assert blocks.temp_file_sets == [{f"{file} and another" for file in files}]
 
 
-def test_gradio_deletes_through_copies(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_gradio_cleans_up_that_way(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(route_utils, "delete_files_created_by_app", None)
+    monkeypatch.setattr(route_utils, "NamedTemporaryFile", None)
+    monkeypatch.setattr(components.file, "tempfile", None)
 
-    delete_through_copies()
+    clean_up_well()
 
     assert route_utils.delete_files_created_by_app is delete_old_files
+    assert route_utils.NamedTemporaryFile is begin_upload
+
+
+def test_a_file_that_is_handed_to_a_handler_leaves_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "gradio"))
+    clean_up_well()
+    photo = tmp_path / "photo.jpg"
+    photo.write_bytes(b"photo")
+
+    given = components.File(type="filepath").preprocess(FileData(path=str(photo)))
+
+    assert given == str(photo)
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == [photo]
