@@ -108,7 +108,7 @@ def _others(manifest: ModelManifest) -> str:
             f"{others.refused:.1%}",
             "-"
             if others.auroc is None
-            else f"{others.auroc:.3f}{_interval(manifest.metrics[name], 'auroc', '.3f')}",
+            else f"{others.auroc:.3f}{_interval(manifest.metrics.get(name), 'auroc', '.3f')}",
         )
         for name, others in {**found, **manifest.others}.items()
     ]
@@ -170,8 +170,8 @@ def _sources(manifest: ModelManifest) -> str:
     return _table(("Source", "Pictures", "Licence", "Cite"), rows)
 
 
-def _interval(scores: EvaluationMetrics, name: str, form: str) -> str:
-    if name not in scores.intervals:
+def _interval(scores: EvaluationMetrics | None, name: str, form: str) -> str:
+    if scores is None or name not in scores.intervals:
         return ""
     low, high = scores.intervals[name]
     return f" ({low:{form}} to {high:{form}})"

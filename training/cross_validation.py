@@ -22,14 +22,14 @@ from sklearn.model_selection import StratifiedGroupKFold
 from data.labels import NONE_OF_THESE
 from data.snapshot import Snapshot, SnapshotImage, thin
 from data.splits import Split
-from models.decision import decide
+from models.decision import decide, named_score
 from models.manifest import Calibration, EvaluationMetrics, OtherMetrics
 from training.calibration import calibrate, calibrated
 from training.config import TrainConfig
 from training.dataset import labels_of, load_images, training_columns, training_data
 from training.epoch import Epoch
 from training.errors import InvalidCrossValidation
-from training.evaluate import columns_of, evaluate, none_column, rows_by
+from training.evaluate import auroc, columns_of, evaluate, none_column, rows_by
 from training.train import fit, predict_logits
 
 SPLIT_NAME = "cross-validation"
@@ -44,7 +44,8 @@ class CrossValidation(BaseModel):
         labels: the K labels.
         calibration: fitted to the answers of all folds together, of the sources in ``metrics``.
         metrics: by ``<source>/cross-validation``, over the answers of all folds together.
-        others: by the same, for sources of which only pictures of other things were dealt out.
+        others: by the same, for sources of which only pictures of other things were dealt out;
+            their AUROC is against the pictures of the classes of the sources in ``metrics``.
         folds: accuracy of each fold, by the names of ``metrics``.
     """
 
@@ -189,6 +190,16 @@ def _judge(
     ).astype(np.float32)
 
     decided = decide(probabilities, nothing, calibration.none_threshold)
+    named = named_score(probabilities, nothing)
+    shown = rows[targets[rows] != nothing]
+
+    def other_scores(rows: NDArray[np.int64]) -> OtherMetrics:
+        is_class = np.arange(len(shown) + len(rows)) < len(shown)
+        return OtherMetrics(
+            images=len(rows),
+            refused=float((decided[rows] == nothing).mean()),
+            auroc=auroc(np.concatenate([named[shown], named[rows]]), is_class),
+        )
 
     def scores(rows: NDArray[np.int64]) -> EvaluationMetrics:
         return evaluate(
@@ -206,9 +217,7 @@ def _judge(
         calibration=calibration,
         metrics={f"{source}/{SPLIT_NAME}": scores(rows) for source, rows in sources.items()},
         others={
-            f"{source}/{SPLIT_NAME}": OtherMetrics(
-                images=len(rows), refused=float((decided[rows] == nothing).mean())
-            )
+            f"{source}/{SPLIT_NAME}": other_scores(rows)
             for source, rows in by_source.items()
             if source not in sources
         },

@@ -229,7 +229,10 @@ def test_objects_of_none_of_the_classes_are_held_out_too(refit: tuple[ModelVersi
     manifest, output = refit[0].manifest, refit[1]
 
     assert manifest.others.keys() == {"films/cross-validation"}
-    assert manifest.others["films/cross-validation"].images == 4
+    films = manifest.others["films/cross-validation"]
+    assert films.images == 4
+    assert films.auroc is not None
+    assert 0 <= films.auroc <= 1
     assert "films/cross-validation" in output
 
 

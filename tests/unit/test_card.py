@@ -46,11 +46,15 @@ def manifest(**changes: object) -> ModelManifest:
 
 
 def test_card_states_what_was_refused_where_no_class_was_shown() -> None:
-    others = {"films/cross-validation": OtherMetrics(images=1440, refused=0.75)}
+    others = {
+        "films/cross-validation": OtherMetrics(images=1440, refused=0.75),
+        "icons/cross-validation": OtherMetrics(images=300, refused=0.99, auroc=0.996),
+    }
 
     text = card_text(manifest(others=others))
 
     assert "| `films/cross-validation` | 1,440 | 75.0% | - |" in text
+    assert "| `icons/cross-validation` | 300 | 99.0% | 0.996 |" in text
 
 
 def test_card_states_classes_scores_intervals_and_licences() -> None:
