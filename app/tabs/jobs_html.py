@@ -187,7 +187,10 @@ def schedule_html(schedule: dict[str, Any]) -> str:
             f"when {schedule['after_images']:,} photos are new ({schedule['new_photos']:,} are now)"
         )
     words = " and ".join(parts) or "never; only when you press Retrain"
-    return f'<p class="fc-hint">A {schedule["mode"]} retraining starts by itself: {words}.</p>'
+    late = " A start missed while this is off is made up for." if schedule["next_start"] else ""
+    return (
+        f'<p class="fc-hint">A {schedule["mode"]} retraining starts by itself: {words}.{late}</p>'
+    )
 
 
 def _title(job: dict[str, Any]) -> str:

@@ -132,6 +132,8 @@ class App:
         check(found == self.kept, f"{found} of {self.kept} photos are there")
         files = [p for p in (self.state / "store" / "images").rglob("*") if p.is_file()]
         halves = [p.name for p in files if p.name.startswith("tmp")]
+        uploads = self.state / "gradio"
+        halves += [p.name for p in uploads.glob("tmp*") if p.is_file()] if uploads.exists() else []
         check(not halves, f"no half file: {halves}")
         check(len(files) == self.kept, f"{len(files)} files for {self.kept} photos")
 
@@ -316,6 +318,11 @@ def full_disk(folder: Path, rng: random.Random) -> None:
             refused.status_code == 200 or "Nothing was kept" in refused.text,
             f"in words: {refused.text[:200]}",
         )
+        dropped = app.client.post(
+            "/gradio_api/upload", files=[("files", ("a.png", photo("apple", 3)))]
+        )
+        told = dropped.status_code == 200 or "Nothing was kept" in dropped.text
+        check(told, f"so does the page: {dropped.status_code} {dropped.text[:200]}")
         for method, path, asked in (
             ("POST", "/api/retrain", {}),
             ("PUT", "/api/schedule", {"cron": "0 3 * * *"}),
@@ -426,8 +433,9 @@ def clock(folder: Path, rng: random.Random) -> None:
     if not Path(FAKETIME).exists():
         raise Skipped("libfaketime is not installed")
     with running(folder) as app:
+        check(app.upload(5, 24).status_code == 200, "photos are taken")
         app.client.put("/api/schedule", json={"cron": "0 3 * * *"})
-        for _ in range(2):
+        for jumps in (1, 2):
             app.end(rng.choice([signal.SIGTERM, signal.SIGKILL]))
             days = rng.randrange(-3650, 3650)
             app.extra = {"LD_PRELOAD": FAKETIME, "FAKETIME": f"{days:+d}d"}
@@ -438,7 +446,7 @@ def clock(folder: Path, rng: random.Random) -> None:
             schedule = app.client.get("/api/schedule").json()
             check(schedule["cron"] == "0 3 * * *", "the schedule is kept")
             jobs = app.client.get("/api/jobs").json()
-            check(not jobs, f"a jump starts no retraining: {jobs}")
+            check(len(jobs) <= jumps, f"a jump starts one retraining at most: {jobs}")
 
 
 FAULTS: dict[str, Callable[[Path, random.Random], None]] = {
