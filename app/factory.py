@@ -185,7 +185,8 @@ def create_app(settings: Settings) -> FastAPI:
         from app.hub_sign_in import add_hub_sign_in  # most of a second, needed on Spaces alone
 
         add_hub_sign_in(app, access, settings, service.metrics)
-    app.mount("/", DirectCalls(GradioGuard(pages), uploads_dir(settings), answer_call))
+    guard = GradioGuard(pages, settings.state_dir, settings.min_free_bytes)
+    app.mount("/", DirectCalls(guard, uploads_dir(settings), answer_call))
     # The last one sees a request first.
     limit = ClientLimit(settings.max_requests_per_minute, access.is_operator, service.metrics)
     app.add_middleware(RateLimits, limit=limit)

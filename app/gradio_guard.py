@@ -1,18 +1,21 @@
 """What comes to the page's own endpoints before Gradio sees it: bounded, and well formed.
 
 Gradio reads a body of any size, and ends with an internal error where it is not put together as it
-expects, or where text cannot be sent back. Here such requests get a sentence and a 4xx.
+expects, or where text cannot be sent back. Here such requests get a sentence and a 4xx. And it
+keeps files of anybody as long as there is room on the disk; here some is left for everything else.
 """
 
 import logging
 import re
+import shutil
+from pathlib import Path
 from typing import Any, Final
 
 import orjson
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.errors import BadRequest, PayloadTooLarge, describe_error, of_the_disk
+from app.errors import BadRequest, NotStored, PayloadTooLarge, describe_error, of_the_disk
 from app.handling import path_of, to_json
 from app.leftovers import half_uploads_deleted
 from app.results import new_request_id
@@ -43,11 +46,17 @@ class GradioGuard:
 
     Args:
         app: the page.
+        disk: a folder on the disk that uploads are kept on.
+        min_free_bytes: what an upload must leave of it, or a twentieth of a small disk.
         max_bytes: largest body of a call.
     """
 
-    def __init__(self, app: ASGIApp, max_bytes: int = MAX_BYTES) -> None:
+    def __init__(
+        self, app: ASGIApp, disk: Path, min_free_bytes: int, max_bytes: int = MAX_BYTES
+    ) -> None:
         self._app = app
+        self._disk = disk
+        self._min_free_bytes = min_free_bytes
         self._max_bytes = max_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -63,7 +72,7 @@ class GradioGuard:
             if not answer.was_held:
                 return
             error: Exception = BadRequest(answer.words() or f"The call cannot be answered. {_HINT}")
-        except (BadRequest, PayloadTooLarge, ClientDisconnect) as refusal:
+        except (BadRequest, PayloadTooLarge, NotStored, ClientDisconnect) as refusal:
             error = refusal
         except Exception as failure:
             if not (answer.was_held or path_of(scope).startswith(PREFIX)):
@@ -86,6 +95,7 @@ class GradioGuard:
         Raises:
             BadRequest: it is not fit for the page.
             PayloadTooLarge: its body.
+            NotStored: it is an upload, and the disk is nearly full.
         """
         for name in _HOST_HEADERS:
             host = request.headers.get(name, "localhost")
@@ -97,7 +107,10 @@ class GradioGuard:
             return None
         if path.startswith(_CLOSED):
             raise BadRequest(f"{path[:100]} is not used by this page. {_HINT}")
-        if request.method != "POST" or path.rstrip("/") == _UPLOAD or path.startswith(_TOOLS):
+        if request.method != "POST" or path.startswith(_TOOLS):
+            return None
+        if path.rstrip("/") == _UPLOAD:
+            self._require_room(request)
             return None
         body = b""
         async for chunk in request.stream():
@@ -105,6 +118,13 @@ class GradioGuard:
             if len(body) > self._max_bytes:
                 raise PayloadTooLarge("The call", self._max_bytes)
         return _handing_out(_well_formed(body), request.receive)
+
+    def _require_room(self, request: Request) -> None:
+        length = request.headers.get("content-length", "0")
+        usage = shutil.disk_usage(self._disk)
+        left = usage.free - (int(length) if length.isdecimal() else 0)
+        if left < min(self._min_free_bytes, usage.total // 20):
+            raise NotStored(f"only {usage.free / 1e6:,.0f} MB are free")
 
 
 class _Answer:

@@ -59,6 +59,8 @@ class Settings:
         max_classes: most classes that the store may have (``FRUIT_MAX_CLASSES``).
         max_store_bytes: most bytes of photos that uploads may fill the store with
             (``FRUIT_MAX_STORE_BYTES``).
+        min_free_bytes: what a file that the page or a Gradio client sends must leave free on the
+            disk, or a twentieth of a small one; then 507 (``FRUIT_MIN_FREE_BYTES``).
         retrain_threads: threads of a retraining, half the cores by default; it runs at the lowest
             priority beside the predictions (``FRUIT_RETRAIN_THREADS``).
         base_set_mirror: address of a folder with the public archives as ``<source>.zip``, such as
@@ -106,6 +108,7 @@ class Settings:
     max_requests_per_minute: int = 600
     max_classes: int = 200
     max_store_bytes: int = 20_000_000_000
+    min_free_bytes: int = 500_000_000
     retrain_threads: int = 1
     base_set_mirror: str = ""
     alert_webhook: str = ""
@@ -176,6 +179,9 @@ class Settings:
             ),
             max_classes=count("FRUIT_MAX_CLASSES", cls.max_classes),
             max_store_bytes=count("FRUIT_MAX_STORE_BYTES", cls.max_store_bytes),
+            min_free_bytes=_reader(environ, int, lower=0)(
+                "FRUIT_MIN_FREE_BYTES", cls.min_free_bytes
+            ),
             retrain_threads=count("FRUIT_RETRAIN_THREADS", max(1, available_cores() // 2)),
             base_set_mirror=environ.get("FRUIT_BASE_SET_MIRROR", cls.base_set_mirror).strip(),
             alert_webhook=environ.get("FRUIT_ALERT_WEBHOOK", cls.alert_webhook).strip(),

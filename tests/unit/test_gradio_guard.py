@@ -1,5 +1,9 @@
 """What reaches the page, and what is answered before it."""
 
+import errno
+import os
+import shutil
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -35,8 +39,8 @@ def page() -> FakePage:
 
 
 @pytest.fixture
-def client(page: FakePage) -> TestClient:
-    return TestClient(GradioGuard(page, max_bytes=1000))
+def client(page: FakePage, tmp_path: Path) -> TestClient:
+    return TestClient(GradioGuard(page, tmp_path, min_free_bytes=0, max_bytes=1000))
 
 
 def refusal(response: Any, status: int) -> str:
@@ -150,3 +154,42 @@ def test_a_stream_that_breaks_off_is_ended(client: TestClient, page: FakePage) -
     response = client.get("/gradio_api/queue/data?session_hash=none")
 
     assert (response.status_code, response.text) == (200, "data: first\n\n")
+
+
+@pytest.mark.parametrize(
+    ("total", "free", "passes"),
+    [
+        (100_000_000, 1_500_100, True),
+        (100_000_000, 1_499_900, False),  # it would leave less than asked
+        (10_000_000, 1_000_100, True),  # of a small disk a twentieth is enough
+        (10_000_000, 999_900, False),
+    ],
+)
+def test_an_upload_leaves_room_on_the_disk(
+    page: FakePage,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    total: int,
+    free: int,
+    passes: bool,
+) -> None:
+    usage = shutil._ntuple_diskusage(total, total - free, free)  # type: ignore[attr-defined]
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: usage)
+    client = TestClient(GradioGuard(page, tmp_path, min_free_bytes=1_000_000))
+
+    response = client.post("/gradio_api/upload", content=bytes(500_000))
+    if passes:
+        assert response.status_code == 200
+    else:
+        words = refusal(response, 507)
+        assert f"only {free / 1e6:.0f} MB are free" in words
+        assert page.bodies == []
+    assert client.post(JOIN, json={}).status_code == 200
+
+
+def test_a_disk_that_is_full_is_no_fault_of_the_call(client: TestClient, page: FakePage) -> None:
+    page.answer = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    words = refusal(client.post("/gradio_api/upload", content=b"x"), 507)
+    assert "No space left on device" in words
+    assert "make room" in words
