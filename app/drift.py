@@ -198,6 +198,8 @@ def _counts(feature: str, binned: Counter[int]) -> NDArray[np.float64]:
 def _compare(sent: Distributions, reference: Reference) -> tuple[FeatureDrift, ...]:
     found = []
     for name, counts in sent.items():
+        if not counts.any():
+            continue
         known = reference.distributions[name]
         gap = np.abs(np.cumsum(counts) / counts.sum() - np.cumsum(known) / known.sum())
         limit = max(THRESHOLD, critical_distance(int(counts.sum()), reference.images))

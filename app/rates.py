@@ -23,6 +23,33 @@ _CALLS: Final = ("/api/", "/gradio_api/")
 _FREE: Final = ("/api/health", "/gradio_api/heartbeat", "/gradio_api/queue/data")
 
 
+class Pace:
+    """Lets so many through at once, and then so many a second.
+
+    Args:
+        burst: how many at once.
+        per_second: how many after that.
+        clock: seconds from any moment on.
+    """
+
+    def __init__(
+        self, burst: int, per_second: float, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._spacing_s = 1 / per_second
+        self._burst_s = burst * self._spacing_s
+        self._clock = clock
+        self._used_up_to = -math.inf
+
+    def take(self) -> bool:
+        """Return whether one more may pass; two threads at once may both take the last place."""
+        now = self._clock()
+        place = max(self._used_up_to, now - self._burst_s) + self._spacing_s
+        if place > now:
+            return False
+        self._used_up_to = place
+        return True
+
+
 class Rate:
     """Counts what each client does within the last minute.
 

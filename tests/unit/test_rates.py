@@ -8,7 +8,7 @@ from fastapi.testclient import TestClient
 from starlette.requests import HTTPConnection
 
 from app.metrics import Metrics
-from app.rates import ClientLimit, RateLimits, client_key
+from app.rates import ClientLimit, Pace, RateLimits, client_key
 
 pytestmark = pytest.mark.usefixtures("held_minute")
 
@@ -69,3 +69,16 @@ def test_who_is_exempt_is_not_counted() -> None:
 )
 def test_a_client_is_its_address_or_its_network(host: str, key: str) -> None:
     assert client_key(HTTPConnection({"type": "http", "client": (host, 1), "headers": []})) == key
+
+
+def test_a_pace_lets_a_burst_through_and_then_so_many_a_second() -> None:
+    now = 100.0
+    pace = Pace(burst=5, per_second=2, clock=lambda: now)
+
+    assert [pace.take() for _ in range(7)] == [True] * 5 + [False] * 2
+    now += 0.4
+    assert not pace.take()
+    now += 1.1  # three places since the burst
+    assert [pace.take() for _ in range(4)] == [True] * 3 + [False]
+    now += 1000
+    assert [pace.take() for _ in range(7)] == [True] * 5 + [False] * 2

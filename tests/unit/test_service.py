@@ -88,6 +88,15 @@ def test_predict_names_the_most_probable_label(service: PredictionService) -> No
     assert 0 < timing.decode + timing.inference <= timing.total + 0.002
 
 
+def test_what_pictures_are_like_is_looked_at_in_a_part_of_very_many(
+    service: PredictionService,
+) -> None:
+    looked = [bool(service.predict(png()).statistics) for _ in range(540)]
+
+    assert all(looked[:500])
+    assert not all(looked)
+
+
 def test_top_k_cuts_the_list_and_below_one_is_refused(service: PredictionService) -> None:
     assert service.predict(png(), top_k=1).probabilities == (("mango", 0.75),)
     assert len(service.predict(png(), top_k=99).probabilities) == 2
