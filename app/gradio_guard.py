@@ -13,6 +13,7 @@ from typing import Any, Final
 
 import orjson
 from starlette.requests import ClientDisconnect, Request
+from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.errors import BadRequest, NotStored, PayloadTooLarge, describe_error, of_the_disk
@@ -86,8 +87,11 @@ class GradioGuard:
         else:
             status, description = describe_error(_told(error), new_request_id())
             words = description["message"]
-            # Where the page and where Gradio's clients look for it.
-            await to_json({"error": words, "detail": words}, status)(scope, receive, send)
+            if _is_upload(scope):  # the page shows such a body as it is
+                answered: Response = PlainTextResponse(words, status)
+            else:  # where the page and where Gradio's clients look for it
+                answered = to_json({"error": words, "detail": words}, status)
+            await answered(scope, receive, send)
 
     async def _check(self, request: Request) -> Receive | None:
         """Return what hands out the body that was read and checked; None where it was not.
@@ -109,7 +113,7 @@ class GradioGuard:
             raise BadRequest(f"{path[:100]} is not used by this page. {_HINT}")
         if request.method != "POST" or path.startswith(_TOOLS):
             return None
-        if path.rstrip("/") == _UPLOAD:
+        if _is_upload(request.scope):
             self._require_room(request)
             return None
         body = b""
@@ -125,6 +129,10 @@ class GradioGuard:
         left = usage.free - (int(length) if length.isdecimal() else 0)
         if left < min(self._min_free_bytes, usage.total // 20):
             raise NotStored(f"only {usage.free / 1e6:,.0f} MB are free")
+
+
+def _is_upload(scope: Scope) -> bool:
+    return path_of(scope).rstrip("/") == _UPLOAD
 
 
 class _Answer:

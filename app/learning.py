@@ -356,7 +356,7 @@ class LearningService:
         except OSError as error:
             return JobState.FAILED, (
                 f"{published.version} passed, but the disk does not take that it goes live "
-                f"({error.strerror}). Make room, then put it live by hand."
+                f"({error.strerror or error}). Make room, then put it live by hand."
             )
         return JobState.SUCCEEDED, f"{published.version} is live."
 
