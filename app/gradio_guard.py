@@ -16,7 +16,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.errors import BadRequest, NotStored, PayloadTooLarge, describe_error, of_the_disk
+from app.errors import BadRequest, NotStored, PayloadTooLarge, http_error, of_the_disk
 from app.handling import path_of, to_json
 from app.leftovers import half_uploads_deleted
 from app.results import new_request_id
@@ -73,8 +73,8 @@ class GradioGuard:
             if not answer.was_held:
                 return
             error: Exception = BadRequest(answer.words() or f"The call cannot be answered. {_HINT}")
-        except (BadRequest, PayloadTooLarge, NotStored, ClientDisconnect) as refusal:
-            error = refusal
+        except (BadRequest, PayloadTooLarge, NotStored, ClientDisconnect) as refused:
+            error = refused
         except Exception as failure:
             if not (answer.was_held or path_of(scope).startswith(PREFIX)):
                 raise
@@ -85,13 +85,7 @@ class GradioGuard:
         if answer.has_begun:
             await answer.end()
         else:
-            status, description = describe_error(_told(error), new_request_id())
-            words = description["message"]
-            if _is_upload(scope):  # the page shows such a body as it is
-                answered: Response = PlainTextResponse(words, status)
-            else:  # where the page and where Gradio's clients look for it
-                answered = to_json({"error": words, "detail": words}, status)
-            await answered(scope, receive, send)
+            await refusal(_told(error), path_of(scope), new_request_id())(scope, receive, send)
 
     async def _check(self, request: Request) -> Receive | None:
         """Return what hands out the body that was read and checked; None where it was not.
@@ -113,7 +107,7 @@ class GradioGuard:
             raise BadRequest(f"{path[:100]} is not used by this page. {_HINT}")
         if request.method != "POST" or path.startswith(_TOOLS):
             return None
-        if _is_upload(request.scope):
+        if _is_upload(path):
             self._require_room(request)
             return None
         body = b""
@@ -131,8 +125,19 @@ class GradioGuard:
             raise NotStored(f"only {usage.free / 1e6:,.0f} MB are free")
 
 
-def _is_upload(scope: Scope) -> bool:
-    return path_of(scope).rstrip("/") == _UPLOAD
+def refusal(error: Exception, path: str, request_id: str) -> Response:
+    """Return the answer to a request for one of Gradio's own endpoints that is refused."""
+    status, body, headers = http_error(error, request_id)
+    headers = {**headers, "X-Request-ID": request_id}
+    words = body["error"]["message"]
+    if _is_upload(path):  # the page shows such a body as it is
+        return PlainTextResponse(words, status, headers)
+    # Where the page and where Gradio's clients look for it.
+    return to_json({"error": words, "detail": words}, status, headers)
+
+
+def _is_upload(path: str) -> bool:
+    return path.rstrip("/") == _UPLOAD
 
 
 class _Answer:

@@ -14,12 +14,13 @@ from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.errors import TooManyRequests
+from app.gradio_guard import PREFIX, refusal
 from app.handling import error_response, path_of
 from app.metrics import Metrics
 from app.results import new_request_id
 
 # Monitoring asks often and costs next to nothing; pages and their parts are not calls.
-_CALLS: Final = ("/api/", "/gradio_api/")
+_CALLS: Final = ("/api/", PREFIX)
 _FREE: Final = ("/api/health", "/gradio_api/heartbeat", "/gradio_api/queue/data")
 
 
@@ -123,7 +124,13 @@ class RateLimits:
                 self._limit.require(connection)
             except TooManyRequests as error:
                 request_id = new_request_id(connection.headers.get("x-request-id"))
-                await error_response(error, request_id)(scope, receive, send)
+                path = path_of(scope)
+                answer = (
+                    refusal(error, path, request_id)
+                    if path.startswith(PREFIX)
+                    else error_response(error, request_id)
+                )
+                await answer(scope, receive, send)
                 return
         await self._app(scope, receive, send)
 

@@ -71,6 +71,19 @@ def test_a_client_is_its_address_or_its_network(host: str, key: str) -> None:
     assert client_key(HTTPConnection({"type": "http", "client": (host, 1), "headers": []})) == key
 
 
+def test_gradios_clients_and_the_page_are_told_where_they_look() -> None:
+    client = TestClient(limited(Metrics(), per_minute=1))
+    client.get("/gradio_api/call/x")
+
+    call, upload = client.get("/gradio_api/call/x"), client.post("/gradio_api/upload")
+    words = call.json()["detail"]
+    assert words == call.json()["error"] == upload.text
+    assert "minute" in words
+    for response in (call, upload):
+        assert response.status_code == 429
+        assert int(response.headers["retry-after"]) > 0
+
+
 def test_a_pace_lets_a_burst_through_and_then_so_many_a_second() -> None:
     now = 100.0
     pace = Pace(burst=5, per_second=2, clock=lambda: now)
