@@ -18,6 +18,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -125,12 +126,17 @@ def examine(client: httpx.Client, known: Known) -> None:
     missing = known.versions - {m["version"] for m in models}
     check(not missing, f"versions {missing} are there")
     check(sum(m["active"] for m in models) == 1, "one version is live")
-    time.sleep(0.5)  # a job that was just killed is noticed within this
-    for job in client.get("/api/jobs").json():
-        if job["state"] == "running" and job["pid"]:
-            gone = not psutil.pid_exists(job["pid"])
-            fresh = [j for j in client.get("/api/jobs").json() if j["job_id"] == job["job_id"]]
-            check(not gone or fresh[0]["state"] != "running", f"job {job['job_id']} is not stuck")
+    # A process that was killed is noticed at once; one of a dead app ends when it gets its turn.
+    wait_until(lambda: not stuck(client), "no job runs without a process", timeout_s=10)
+
+
+def stuck(client: httpx.Client) -> list[int]:
+    """Return the jobs that are said to run in a process that is gone."""
+    return [
+        job["job_id"]
+        for job in client.get("/api/jobs").json()
+        if job["state"] == "running" and job["pid"] and not psutil.pid_exists(job["pid"])
+    ]
 
 
 def states(client: httpx.Client) -> dict[str, int]:
@@ -138,7 +144,7 @@ def states(client: httpx.Client) -> dict[str, int]:
     return dict(Counter(j["state"] for j in client.get("/api/jobs").json()))
 
 
-def wait_until(condition: Any, what: str, timeout_s: float = 20) -> None:
+def wait_until(condition: Callable[[], object], what: str, timeout_s: float = 20) -> None:
     """Wait until the condition holds."""
     deadline = time.monotonic() + timeout_s
     while not condition():
