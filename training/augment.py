@@ -24,6 +24,7 @@ _BORDER_ON_WHITE: Final = 0.9  # share of the border that is paper in a picture 
 _UNTOUCHED: Final = 0.15  # of all pictures: resized as served and nothing else
 _REPLACED: Final = 0.7  # of the pictures on white: another background
 _LEAST_CROP: Final = 0.35  # of the area
+_SET_BACK: Final = 0.25  # of the photos: seen from farther away, before other things
 _FORESHORTENED: Final = 0.3  # of the pictures on white: seen nearer to the end of the thing
 _DARK: Final = 90  # a made-up thing is no darker on average
 _TINY: Final = 1e-6
@@ -51,19 +52,20 @@ def augment(image: _Pixels, side_px: int, backgrounds: Sequence[_Pixels], rng: _
         picture = _placed(image, side_px, _background(side_px, backgrounds, rng), rng)
     else:
         picture = _cropped(image, side_px, rng, least=_LEAST_CROP)
+        if backgrounds and not on_white and rng.random() < _SET_BACK:
+            picture = _set_back(picture, _background(side_px, backgrounds, rng), rng)
     return np.asarray(_compressed(_lit(picture, rng), rng), dtype=np.uint8)
 
 
 def is_on_white(image: _Pixels) -> bool:
     """Return whether nearly all of the picture's border is white."""
-    darkest = image.min(axis=2)
-    border = np.concatenate([darkest[0], darkest[-1], darkest[:, 0], darkest[:, -1]])
-    return bool((border >= _WHITE).mean() >= _BORDER_ON_WHITE)
+    border = np.concatenate([image[0], image[-1], image[:, 0], image[:, -1]])
+    return bool((border.min(axis=1) >= _WHITE).mean() >= _BORDER_ON_WHITE)
 
 
 def cut_out(image: _Pixels) -> NDArray[np.uint8]:
     """Return the opacity of what stands on the white: uint8 (H, W), 0 for the paper around it."""
-    paper = image.min(axis=2) >= _WHITE
+    paper = _darkest(image) >= _WHITE
     edge = np.zeros_like(paper)
     edge[[0, -1]] = edge[:, [0, -1]] = True
     around = ndimage.binary_propagation(edge & paper, mask=paper)
@@ -159,7 +161,7 @@ def draw_unknown(form: _Pixels, surface: _Pixels, side_px: int, rng: _Rng) -> _P
 
 def foreshortened(image: _Pixels, rng: _Rng) -> _Pixels:
     """Return the thing on white with its longer side squeezed, on paper of the same size."""
-    rows, columns = (np.flatnonzero((image.min(axis=2) < _WHITE).any(axis=a)) for a in (1, 0))
+    rows, columns = (np.flatnonzero((_darkest(image) < _WHITE).any(axis=a)) for a in (1, 0))
     if not len(rows):
         return image
     height, width = image.shape[:2]
@@ -170,6 +172,11 @@ def foreshortened(image: _Pixels, rng: _Rng) -> _Pixels:
     paper = Image.new("RGB", (width, height), (255, 255, 255))
     paper.paste(squeezed, ((width - size[0]) // 2, (height - size[1]) // 2))
     return np.asarray(paper)
+
+
+def _darkest(image: _Pixels) -> _Pixels:
+    # Ten times as fast as min(axis=2).
+    return np.minimum(np.minimum(image[..., 0], image[..., 1]), image[..., 2])
 
 
 def _background(side_px: int, backgrounds: Sequence[_Pixels], rng: _Rng) -> Image.Image:
@@ -202,6 +209,16 @@ def _placed(image: _Pixels, side_px: int, scene: Image.Image, rng: _Rng) -> Imag
         low, high = -side // 4, side_px - 3 * side // 4
         left, top = rng.integers(low, high + 1, 2).tolist()
         scene.paste(piece, (left, top), piece)
+    return scene
+
+
+def _set_back(picture: Image.Image, scene: Image.Image, rng: _Rng) -> Image.Image:
+    """Return the scene with the whole picture somewhere in it, as of a bin among others."""
+    width = int(scene.width * rng.uniform(0.35, 0.8))
+    height = min(scene.height, int(width * rng.uniform(3 / 4, 4 / 3)))
+    left = int(rng.integers(0, scene.width - width + 1))
+    top = int(rng.integers(0, scene.height - height + 1))
+    scene.paste(picture.resize((width, height), Image.Resampling.BILINEAR), (left, top))
     return scene
 
 

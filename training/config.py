@@ -8,6 +8,9 @@ from typing import Any
 
 SCHEDULES = ("plateau", "cosine")
 AUGMENTATIONS = ("turns", "scenes")
+# Settings of a version that every retraining of it goes by.
+SMOOTHING = "label_smoothing"
+TRAIN_SIDE = "train_side_px"
 MAX_STAGES = 7  # of EfficientNet-Lite
 
 
@@ -21,6 +24,11 @@ class TrainConfig:
 
     network: str = _setting("seed_cnn", "name in the table of networks")
     side_px: int = _setting(100, "side of the square input, in pixels")
+    train_side_px: int = _setting(
+        0,
+        "scenes: another side of the pictures that train, smaller than the input's; crops show "
+        "things larger than they are served, and this makes up for it (0: the input's)",
+    )
     epochs: int = _setting(20, "passes over the training images, at most")
     batch_size: int = _setting(32, "images a step")
     learning_rate: float = _setting(1e-3, "Adam's step size at the start")
@@ -47,6 +55,11 @@ class TrainConfig:
         "with fitted-head: share of the weights from before the training that is mixed into those "
         "after it, which keeps more of what ImageNet taught",
     )
+    feature_pull: float = _setting(
+        0.0,
+        "scenes: weight of the squared distance between the features and those of the network "
+        "before training, which keeps what ImageNet taught about things that no picture shows",
+    )
     frozen_stages: int = _setting(
         0, "first stages of the transfer network that keep their ImageNet weights, 0 to 7"
     )
@@ -66,6 +79,11 @@ class TrainConfig:
     class_weights: bool = _setting(True, "turns: weigh each class by its inverse frequency")
     seed: int = _setting(20, "seed of the weights, the order and the augmentation")
     threads: int = _setting(0, "threads of TensorFlow; 0 for one a core")
+
+    @property
+    def learned_side_px(self) -> int:
+        """Side of the square pictures that train, in pixels."""
+        return self.train_side_px or self.side_px
 
     @classmethod
     def add_flags(cls, parser: argparse.ArgumentParser, *, defaults: bool = True) -> None:
@@ -111,7 +129,7 @@ class TrainConfig:
             ValueError: a setting is out of its range.
         """
         _check(self, ("epochs", "batch_size", "patience_epochs", "plateau_epochs"), low=1)
-        _check(self, ("side_px",), low=16)
+        _check(self, ("side_px", "learned_side_px"), low=16)
         _check(self, ("rotation_degrees", "zoom", "max_per_variety", "threads", "seed"), low=0)
         _check(self, ("steps_per_epoch", "frozen_stages"), low=0)
         if self.schedule not in SCHEDULES:
@@ -130,6 +148,18 @@ class TrainConfig:
             raise ValueError(
                 f"start_share is {self.start_share} without fitted_head; a random last layer must "
                 "not be mixed into a trained one."
+            )
+        if self.train_side_px and (self.augmentation, self.schedule) != ("scenes", "cosine"):
+            raise ValueError(
+                f"train_side_px is {self.train_side_px} with augmentation {self.augmentation!r} "
+                f"and schedule {self.schedule!r}; it needs 'scenes' and 'cosine'."
+            )
+        if not self.feature_pull >= 0:
+            raise ValueError(f"feature_pull is {self.feature_pull}; the least is 0.")
+        if self.feature_pull and self.augmentation != "scenes":
+            raise ValueError(
+                f"feature_pull is {self.feature_pull} with augmentation {self.augmentation!r}, "
+                "which varies pictures inside the network; it needs 'scenes'."
             )
         if not self.learning_rate > 0:
             raise ValueError(f"learning_rate is {self.learning_rate}; it must be above 0.")

@@ -49,7 +49,8 @@ class TrainingData:
     """What a network is fitted to.
 
     Attributes:
-        batches: of uint8 (N, side_px, side_px, 3) and one-hot float32 (N, width), again each epoch.
+        batches: of uint8 (N, S, S, 3) and one-hot float32 (N, width), again each epoch; S is the
+            configured ``learned_side_px``.
         steps: batches an epoch.
         images: how many different images there are.
         class_weights: of each column, None for equal ones.
@@ -62,9 +63,10 @@ class TrainingData:
 
 
 class BalancedBatches(keras.utils.PyDataset):  # type: ignore[misc]  # keras has no types
-    """Batches of uint8 (N, side_px, side_px, 3) and one-hot float32 (N, width), drawn from a pool.
+    """Batches of uint8 (N, S, S, 3) and one-hot float32 (N, width), drawn from a pool.
 
-    A batch follows from the seed, the epoch and its number alone.
+    S is the configured ``learned_side_px``. A batch follows from the seed, the epoch and its number
+    alone.
 
     Args:
         pool: what is drawn from.
@@ -84,7 +86,7 @@ class BalancedBatches(keras.utils.PyDataset):  # type: ignore[misc]  # keras has
     def __getitem__(self, step: int) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
         config = self._config
         rng = np.random.default_rng((config.seed, self._epoch, step))
-        images, targets = draw_batch(self._pool, config.batch_size, config.side_px, rng)
+        images, targets = draw_batch(self._pool, config.batch_size, config.learned_side_px, rng)
         return images, np.eye(self._pool.columns.width, dtype=np.float32)[targets]
 
     def on_epoch_end(self) -> None:

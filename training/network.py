@@ -101,6 +101,21 @@ def backbone_of(model: keras.Model) -> keras.Model:
     return keras.Model(model.input, model.get_layer(_EMBEDDING).output)
 
 
+def at_side(model: keras.Model, side_px: int) -> keras.Model:
+    """Return the network with the same weights for pictures of another side.
+
+    Args:
+        model: a network with a backbone; others only fit the side that they were built for.
+        side_px: of the square input, in pixels.
+    """
+    if model.input.shape[1] == side_px:
+        return model
+    image = keras.Input((side_px, side_px, 3), dtype="uint8", name="image")
+    other = keras.models.clone_model(model, input_tensors=image)
+    other.set_weights(model.get_weights())
+    return other
+
+
 def backbone_digest(model: keras.Model) -> str:
     """Return SHA-256 of the weights before the last layer, by which features know their network."""
     digest = hashlib.sha256()

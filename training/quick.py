@@ -35,6 +35,7 @@ from models.registry import ModelRegistry, ModelVersion
 from models.rehearsal import Rehearsal
 from training.calibration import calibrated
 from training.columns import Columns
+from training.config import SMOOTHING, TRAIN_SIDE
 from training.dataset import load_images
 from training.epoch import Epoch
 from training.errors import NotEnoughData
@@ -61,7 +62,6 @@ from training.saved import load_network, model_file
 VIEWS: Final = 5  # random variations of each new photo, beside the photo itself
 NEW_SHARE: Final = 0.3  # weight of a new class: that of none-of-these, from which it must part
 _FOLDS: Final = 4
-SMOOTHING: Final = "label_smoothing"  # a setting of the version that it started from
 _PARITY_IMAGES: Final = 12
 
 OnStage = Callable[[str], None]
@@ -174,6 +174,7 @@ def quick_retrain(
                     "mode": "quick", "views": VIEWS, "pull_new": PULL_NEW,
                     "pull_known": PULL_KNOWN, "seed": seed,
                     SMOOTHING: start.manifest.training.get(SMOOTHING, 0.0),
+                    TRAIN_SIDE: start.manifest.training.get(TRAIN_SIDE, 0),
                     "learned": dict(Counter(i.label for i in learned)),
                     "notes": list(plan.notes),
                 },

@@ -10,7 +10,7 @@ from data.splits import Split
 from models.jobs import MIN_NEW_CLASS
 from models.manifest import ModelManifest
 from models.registry import ModelRegistry, ModelVersion
-from training.config import TrainConfig
+from training.config import SMOOTHING, TRAIN_SIDE, TrainConfig
 from training.epoch import Epoch
 from training.errors import NotEnoughData
 from training.namesakes import namesakes
@@ -63,12 +63,13 @@ def thorough_config(start: ModelManifest) -> TrainConfig:
     return TrainConfig(
         network=start.network,
         side_px=start.input.side_px,
+        train_side_px=int(start.training.get(TRAIN_SIDE, 0)),
         epochs=EPOCHS,
         steps_per_epoch=STEPS_PER_EPOCH,
         learning_rate=LEARNING_RATE,
         schedule="cosine",
         none_of_these=start.none_label is not None,
-        label_smoothing=float(start.training.get("label_smoothing", 0.05)),
+        label_smoothing=float(start.training.get(SMOOTHING, 0.05)),
         augmentation="scenes",
         max_per_variety=MAX_PER_VARIETY,
     )

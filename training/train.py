@@ -18,7 +18,14 @@ from training.config import TrainConfig
 from training.dataset import LabelledImages, TrainingData, batches
 from training.epoch import Epoch
 from training.head import PULL_FIRST, fit_head
-from training.network import backbone_of, build_network, has_backbone, merged, with_head
+from training.network import (
+    at_side,
+    backbone_of,
+    build_network,
+    has_backbone,
+    merged,
+    with_head,
+)
 
 _PREDICT_BATCH: Final = 64
 _HEAD_BATCHES: Final = 150
@@ -51,38 +58,38 @@ def fit(
         config: every setting of the run.
         train: what it learns from.
         validation: what chooses the epoch, never the test images; None only with ``cosine``, where
-            every image trains.
+            every image trains. Not looked at where pictures of another side train.
         columns: what the network's outputs stand for.
         on_epoch: called after each epoch; an exception from it ends the run.
         on_step: called after each batch with the steps done and in all, over the whole run.
         model: the network to go on with, of that width; None builds the configured one.
 
     Raises:
-        ValueError: the schedule needs validation images, and there are none; or the last layer of
-            this network cannot be fitted beforehand.
+        ValueError: the schedule needs validation images, and there are none; or a setting needs
+            a layer of features, and this network has none.
     """
     if validation is None and config.schedule == "plateau":
         raise ValueError("The schedule 'plateau' needs validation images; use 'cosine'.")
     keras.utils.set_random_seed(config.seed)
+    begins = model is None
     if model is None:
         model = build_network(config, columns.width)
-        if config.fitted_head:
-            if not has_backbone(model):
-                raise ValueError(
-                    f"The last layer of {config.network} cannot be fitted beforehand, as it has "
-                    "no layer of features. Leave out --fitted-head, or choose another network."
-                )
-            model = _with_first_head(model, train, config.label_smoothing)
-    model.compile(
+    _check_features(model, config)
+    model = at_side(model, config.learned_side_px)
+    if begins and config.fitted_head:
+        model = _with_first_head(model, train, config.label_smoothing)
+    learner = _held(model, config.feature_pull) if config.feature_pull else model
+    learner.compile(
         optimizer=keras.optimizers.Adam(_learning_rate(config, train.steps)),
         loss=_loss(columns, config.label_smoothing),
         metrics=["accuracy"],
     )
     begun = model.get_weights() if config.start_share else None
-    judged = batches(validation, columns, config.batch_size) if validation else None
+    alike = config.learned_side_px == config.side_px
+    judged = batches(validation, columns, config.batch_size) if validation and alike else None
     with tempfile.TemporaryDirectory() as folder:
         best = Path(folder) / "best.weights.h5"
-        history = model.fit(
+        history = learner.fit(
             train.batches,
             validation_data=judged,
             epochs=config.epochs,
@@ -94,14 +101,14 @@ def fit(
             verbose=0,
         )
         if best.exists():
-            model.load_weights(best)
+            learner.load_weights(best)
     if begun is not None:
         # M. Wortsman et al., "Robust fine-tuning of zero-shot models", arXiv:2109.01903: what lies
         # between two such networks is as right as the trained one, and knows more beside.
         share = config.start_share
         ended = model.get_weights()
         model.set_weights([share * b + (1 - share) * e for b, e in zip(begun, ended, strict=True)])
-    return Fit(model, _by_epoch(history.history))
+    return Fit(at_side(model, config.side_px), _by_epoch(history.history))
 
 
 def predict_logits(
@@ -158,6 +165,48 @@ def _with_first_head(
         label_smoothing,
     )
     return with_head(model, *head)
+
+
+def _check_features(model: keras.Model, config: TrainConfig) -> None:
+    asked = {
+        "--fitted-head": config.fitted_head,
+        "--feature-pull": config.feature_pull,
+        "--train-side-px": config.train_side_px,
+    }
+    needing = [flag for flag, value in asked.items() if value]
+    if needing and not has_backbone(model):
+        raise ValueError(
+            f"{' and '.join(needing)} cannot be used with {model.name}, which has no layer of "
+            "features. Leave out what needs one, or choose another network."
+        )
+
+
+def _held(model: keras.Model, pull: float) -> keras.Model:
+    """Return the network with a loss for what its features move away from what they are now.
+
+    All layers are shared with the given one.
+    """
+    backbone = backbone_of(model)
+    first = keras.models.clone_model(backbone)
+    first.set_weights(backbone.get_weights())
+    first.trainable = False
+    logits = _Pull(pull)(model.output, backbone.output, first(model.input))
+    return keras.Model(model.input, logits)
+
+
+class _Pull(keras.layers.Layer):  # type: ignore[misc]  # keras has no types
+    """Logits as they are; adds a loss for features that leave others, over those's mean square."""
+
+    def __init__(self, weight: float) -> None:
+        super().__init__()
+        self._weight = weight
+
+    def call(
+        self, logits: keras.KerasTensor, now: keras.KerasTensor, first: keras.KerasTensor
+    ) -> keras.KerasTensor:
+        distance = keras.ops.mean(keras.ops.square(now - first))
+        self.add_loss(self._weight * distance / keras.ops.mean(keras.ops.square(first)))
+        return logits
 
 
 def _learning_rate(

@@ -36,6 +36,9 @@ def test_flags_set_fields() -> None:
         (["--side-px", "3"], "side_px is 3"),
         (["--fitted-head", "--start-share", "1"], r"start_share is 1.0; it must be in \[0, 1\)"),
         (["--start-share", "0.2"], "start_share is 0.2 without fitted_head"),
+        (["--augmentation", "scenes", "--feature-pull", "-1"], "feature_pull is -1.0; the least"),
+        (["--train-side-px", "64"], "train_side_px is 64 with augmentation 'turns'"),
+        (["--feature-pull", "0.3"], "feature_pull is 0.3 with augmentation 'turns'"),
     ],
 )
 def test_a_value_out_of_range_is_refused(flags: list[str], words: str) -> None:
