@@ -16,14 +16,19 @@ TOLERANCE: Final = 1e-5
 Predict = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
 
 
-def onnx_predict(content: bytes) -> Predict:
-    """Return the ONNX file as a function from uint8 (N, H, W, 3) to float32 (N, K)."""
+def onnx_predict(content: bytes, output: str = OUTPUT_NAME) -> Predict:
+    """Return the ONNX file as a function from uint8 (N, H, W, 3) to one of its outputs, float32.
+
+    Args:
+        content: of the file.
+        output: by default the probabilities, (N, K).
+    """
     session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
     (input_node,) = session.get_inputs()
 
     def predict(images: NDArray[np.uint8]) -> NDArray[np.float32]:
-        (probabilities,) = session.run([OUTPUT_NAME], {input_node.name: images})
-        return np.asarray(probabilities, dtype=np.float32)
+        (found,) = session.run([output], {input_node.name: images})
+        return np.asarray(found, dtype=np.float32)
 
     return predict
 

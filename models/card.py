@@ -55,10 +55,12 @@ def _what(manifest: ModelManifest) -> str:
         else "It cannot refuse: every picture gets one of these names."
     )
     side = manifest.input.side_px
+    in_eight_bits = ", most of it in eight-bit integers" if manifest.precision == "int8" else ""
     return (
         f"Names the fruit on a photo: {', '.join(manifest.classes)}. {refuses}\n\n"
         f"Network `{manifest.network}`, {manifest.parameters:,} parameters, "
-        f"{manifest.size_bytes / 1e6:.1f} MB of ONNX, trained {manifest.created_at:%Y-%m-%d}. It "
+        f"{manifest.size_bytes / 1e6:.1f} MB of ONNX{in_eight_bits}, made "
+        f"{manifest.created_at:%Y-%m-%d}. It "
         f"takes `{manifest.input.name}`, uint8 (N, {side}, {side}, 3), RGB, the whole picture "
         f"stretched to a square, and gives `{manifest.output}`, float32 (N, "
         f"{len(manifest.labels)})."
@@ -95,6 +97,7 @@ def _scores(manifest: ModelManifest) -> str:
         notes.append(
             "`cross-validation`: every scene was judged by a network of the same settings that had "
             "not seen any photo of it; the published one was then trained on all of them."
+            + (" Those networks were in floats." if manifest.precision == "int8" else "")
         )
     return _table(heads, rows) + "\n\n" + " ".join(notes)
 

@@ -15,7 +15,9 @@ REHEARSAL_NAME: Final = "rehearsal.npz"  # features of the images that a quick r
 FORMAT: Final = 1
 OUTPUT_NAME: Final = "probabilities"  # of the graph
 MAPS_OUTPUT: Final = "activation_maps"
+FEATURES_OUTPUT: Final = "features"
 
+Precision = Literal["float32", "int8"]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 FileName = Annotated[str, Field(pattern=r"^\w[\w.-]*$")]  # no folder: it stays beside the manifest
 
@@ -229,6 +231,7 @@ class ModelManifest(_Frozen):
         input: what the graph takes.
         output: the output with the probabilities.
         maps_output: the output with the activation maps, None where the network gives none.
+        precision: of most weights and activations in the graph.
         calibration: None where nothing was calibrated.
         sha256: checksum of ``model.onnx``.
         files: checksums of the version's other files, by name. The card is left out: it is for
@@ -257,6 +260,7 @@ class ModelManifest(_Frozen):
     input: InputSpec
     output: str = OUTPUT_NAME
     maps_output: str | None = None
+    precision: Precision = "float32"
     calibration: Calibration | None = None
     sha256: Sha256
     files: dict[FileName, Sha256] = Field(default_factory=dict)

@@ -2,7 +2,8 @@
 
 ``cross-validate`` judges settings on every photo that may be trained on; ``evaluate`` scores a
 published version on any pictures; ``rehearse`` keeps the features that quick retraining needs;
-``examine`` keeps how a version answers each test image.
+``examine`` keeps how a version answers each test image; ``quantize`` publishes a version again in
+eight bits.
 """
 
 import argparse
@@ -29,6 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return _examine(options)
         keep_freed_memory()
         # TensorFlow takes seconds to import, so --help and wrong flags do not wait for it.
+        from training.quantize import quantize_from_flags
         from training.retrain import (
             cross_validate_from_flags,
             rehearse_from_flags,
@@ -37,6 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
         run = {
             "cross-validate": cross_validate_from_flags,
+            "quantize": quantize_from_flags,
             "rehearse": rehearse_from_flags,
             None: retrain_from_flags,
         }[options.command]
@@ -57,7 +60,7 @@ def _parser() -> argparse.ArgumentParser:
     TrainConfig.add_flags(parser)
     add_refit_flag(parser)
     commands = parser.add_subparsers(
-        dest="command", metavar="cross-validate | evaluate | examine | rehearse"
+        dest="command", metavar="cross-validate | evaluate | examine | quantize | rehearse"
     )
     command = commands.add_parser(
         "cross-validate", help="judge the settings on all photos of training and validation"
@@ -79,6 +82,10 @@ def _parser() -> argparse.ArgumentParser:
         "rehearse", help="write the features of the store's images into a version's folder"
     )
     command.add_argument("--version", help="a published version (default: the active one)")
+    command = commands.add_parser(
+        "quantize", help="publish a version again with most of its network in eight bits"
+    )
+    command.add_argument("--version", help="a version in floats (default: the active one)")
     command = commands.add_parser(
         "examine", help="write how a version answers the store's test images into its folder"
     )

@@ -20,10 +20,12 @@ from data.splits import Split
 from training.columns import Columns
 from training.config import TrainConfig
 from training.errors import NotEnoughData
-from training.evaluate import columns_of
+from training.evaluate import columns_of, rows_by
 from training.sampling import PhotoPool, draw_batch, load_pool
 
 MIN_IMAGES_PER_CLASS = 2
+TYPICAL_IMAGES = 150  # of each source
+TYPICAL_SEED = 20
 
 
 @dataclass(frozen=True)
@@ -167,6 +169,24 @@ def training_data(
     shuffled = batches(data, columns, config.batch_size, shuffle_seed=config.seed)
     weights = _class_weights(columns.of(data.images)) if config.class_weights else None
     return TrainingData(shuffled, math.ceil(len(data) / config.batch_size), len(data), weights)
+
+
+def typical_images(snapshot: Snapshot, labels: Sequence[str], side_px: int) -> LabelledImages:
+    """Return some training images of each source, by which the ranges of activations are set.
+
+    Args:
+        snapshot: the images.
+        labels, side_px: as for ``load_images``.
+    """
+    train = [image for image in snapshot.select(split=Split.TRAIN) if image.label in labels]
+    rng = np.random.default_rng(TYPICAL_SEED)
+    chosen = [
+        train[row]
+        for _, rows in sorted(rows_by(image.source for image in train).items())
+        for row in rng.permutation(rows)[:TYPICAL_IMAGES]
+    ]
+    mixed = [chosen[place] for place in rng.permutation(len(chosen))]
+    return load_images(snapshot.root, mixed, labels, side_px)
 
 
 def load_images(

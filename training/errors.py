@@ -4,6 +4,7 @@ TrainingError
 ├── NotEnoughData    (ValueError)   a class or a split has too few images to learn or to judge
 ├── UnknownNetwork   (LookupError)  no network of that name in the table
 ├── NoBackbone       (ValueError)   a network has no features that could be rehearsed
+├── QuantizedAlready (ValueError)   a version is in eight bits already
 ├── InvalidWeights   (ValueError)   a file of pretrained weights is not the expected one
 ├── InvalidCrossValidation (ValueError)  a file holds no result of a cross-validation, or another's
 └── MissingExtra     (ImportError)  an extra of the project is not installed
@@ -36,6 +37,13 @@ class NoBackbone(TrainingError, ValueError):
             f"{name} has no features that a quick retraining could start from. Retrain thoroughly, "
             "or make another version active first."
         )
+
+
+class QuantizedAlready(TrainingError, ValueError):
+    """A version is in eight bits already."""
+
+    def __init__(self, version: str) -> None:
+        super().__init__(f"{version} is in eight bits already. Name a version in floats.")
 
 
 class InvalidWeights(TrainingError, ValueError):

@@ -16,6 +16,9 @@ from numpy.typing import NDArray
 from data.images import decode_image, load_model_input
 from data.snapshot import Snapshot, SnapshotImage
 from data.splits import Split
+from export.parity import Predict, onnx_predict
+from models.manifest import FEATURES_OUTPUT
+from models.registry import ModelVersion
 from models.rehearsal import Rehearsal, RehearsedImage
 from training.augment import augment
 from training.network import backbone_digest, backbone_of
@@ -27,6 +30,63 @@ Progress = Callable[[int, int], None]
 # Of one folder of a publisher: neighbouring photos of one product or frames of one film add little.
 MAX_PER_VARIETY: Final = 24
 _BATCH: Final = 32
+
+
+@dataclass(frozen=True)
+class Backbone:
+    """Everything of a network before its last layer.
+
+    Attributes:
+        run: from uint8 (N, side_px, side_px, 3) to float32 (N, D).
+        side_px: of the pictures that it takes.
+        width: D.
+        digest: by which features know what made them.
+    """
+
+    run: Predict
+    side_px: int
+    width: int
+    digest: str
+
+    @classmethod
+    def of(cls, model: keras.Model, quantized: bytes | None = None) -> "Backbone":
+        """Return that of a trained network.
+
+        Args:
+            model: of the table.
+            quantized: the ONNX file that it became, if that computes other features.
+
+        Raises:
+            NoBackbone: the network has no features.
+        """
+        layers = backbone_of(model)
+        if quantized is None:
+
+            def run(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+                return np.asarray(layers(pixels, training=False))
+
+        else:
+            maps = onnx_predict(quantized, FEATURES_OUTPUT)
+
+            def run(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+                return np.asarray(maps(pixels).mean(axis=(1, 2)))
+
+        return cls(run, layers.input.shape[1], layers.output.shape[-1], backbone_digest(model))
+
+    @classmethod
+    def of_version(cls, version: ModelVersion, model: keras.Model) -> "Backbone":
+        """Return that of a published version.
+
+        Args:
+            version: its files are verified.
+            model: its network.
+
+        Raises:
+            NoBackbone: the network has no features.
+            InvalidVersion: the version's ONNX file is damaged.
+        """
+        in_floats = version.manifest.precision == "float32"
+        return cls.of(model, None if in_floats else version.verify().read_bytes())
 
 
 @dataclass(frozen=True)
@@ -55,7 +115,7 @@ class Features:
 
 
 def photo_features(
-    backbone: keras.Model,
+    backbone: Backbone,
     root: Path,
     images: Sequence[SnapshotImage],
     on_progress: Progress = lambda done, total: None,
@@ -63,7 +123,7 @@ def photo_features(
     """Return the features of photos, decoded as serving decodes them.
 
     Args:
-        backbone: from uint8 (N, H, W, 3) to float32 (N, D).
+        backbone: what makes them.
         root: the snapshot's root folder.
         images: rows of the snapshot.
         on_progress: told how many are done, and how many there are.
@@ -72,13 +132,13 @@ def photo_features(
         OSError: a file of the snapshot is gone.
         InvalidImage: a file of the snapshot is damaged.
     """
-    side_px = backbone.input.shape[1]
+    side_px = backbone.side_px
     pictures = (lambda i=i: load_model_input((root / i.path).read_bytes(), side_px) for i in images)
     return Features(_run(backbone, pictures, len(images), on_progress), tuple(images))
 
 
 def view_features(
-    backbone: keras.Model,
+    backbone: Backbone,
     root: Path,
     images: Sequence[SnapshotImage],
     views: int,
@@ -95,7 +155,7 @@ def view_features(
     Returns:
         float32 (N * views, D), the variations of one photo behind one another.
     """
-    side_px = backbone.input.shape[1]
+    side_px = backbone.side_px
 
     def view(image: SnapshotImage, number: int) -> NDArray[np.uint8]:
         pixels = decode_image((root / image.path).read_bytes(), target_side_px=KEPT_SIDE_PX)
@@ -107,22 +167,19 @@ def view_features(
 
 
 def make_rehearsal(
-    model: keras.Model, snapshot: Snapshot, on_progress: Progress = lambda done, total: None
+    backbone: Backbone, snapshot: Snapshot, on_progress: Progress = lambda done, total: None
 ) -> Rehearsal:
     """Return the features of a snapshot's images, thinned, to rehearse and to judge by.
 
     Args:
-        model: a trained network of the table.
+        backbone: what makes them.
         snapshot: images of every split.
         on_progress: told how many are done, and how many there are.
-
-    Raises:
-        NoBackbone: the network has no features.
     """
     chosen = _thin(snapshot.images)
-    found = photo_features(backbone_of(model), snapshot.root, chosen, on_progress)
+    found = photo_features(backbone, snapshot.root, chosen, on_progress)
     return Rehearsal(
-        backbone_digest(model),
+        backbone.digest,
         found.values.astype(np.float16),
         tuple(
             RehearsedImage(i.label, str(i.split), i.source, i.variety, i.scene, i.digest)
@@ -155,7 +212,7 @@ def _thin(images: Sequence[SnapshotImage]) -> list[SnapshotImage]:
 
 
 def _run(
-    backbone: keras.Model,
+    backbone: Backbone,
     pictures: Iterable[Callable[[], NDArray[np.uint8]]],
     count: int,
     on_progress: Progress,
@@ -165,11 +222,10 @@ def _run(
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         for chunk in _chunks(pictures):
             pixels = np.stack(list(pool.map(lambda make: make(), chunk)))
-            found.append(np.asarray(backbone(pixels, training=False)))
+            found.append(backbone.run(pixels))
             done += len(chunk)
             on_progress(done, count)
-    width = backbone.output.shape[-1]
-    return np.concatenate(found) if found else np.zeros((0, width), np.float32)
+    return np.concatenate(found) if found else np.zeros((0, backbone.width), np.float32)
 
 
 def _chunks(items: Iterable[T]) -> Iterator[list[T]]:

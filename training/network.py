@@ -13,7 +13,13 @@ import numpy as np
 from keras import layers, regularizers
 from numpy.typing import NDArray
 
-from models.manifest import MAPS_OUTPUT, OUTPUT_NAME, Calibration, ModelManifest
+from models.manifest import (
+    FEATURES_OUTPUT,
+    MAPS_OUTPUT,
+    OUTPUT_NAME,
+    Calibration,
+    ModelManifest,
+)
 from training.columns import Columns
 from training.config import TrainConfig
 from training.efficientnet_lite import efficientnet_lite0
@@ -60,20 +66,55 @@ def serving_network(
         A model with the outputs ``probabilities``, float32 (N, K), and, where the logits are an
         average over places, ``activation_maps``, float32 (N, h, w, K): the logits of each place,
         whose average over h and w is the picture's before other things are merged (B. Zhou et
-        al., arXiv:1512.04150).
+        al., arXiv:1512.04150), and ``features``, float32 (N, h, w, D), from which both come.
     """
-    logits = merged(model.output, columns)
+    if not has_backbone(model):
+        return keras.Model(
+            model.input, _answers(merged(model.output, columns), calibration), name=model.name
+        )
+    features = model.get_layer(_EMBEDDING).input
+    outputs = _outputs(model, features, columns, calibration)
+    return keras.Model(model.input, outputs | {FEATURES_OUTPUT: features}, name=model.name)
+
+
+def serving_head(
+    model: keras.Model, columns: Columns, calibration: Calibration | None = None
+) -> keras.Model:
+    """Return what ``serving_network`` makes of the features: a model from these to its outputs.
+
+    Args:
+        model: a trained network with a backbone.
+        columns, calibration: as for ``serving_network``.
+    """
+    shape = model.get_layer(_EMBEDDING).input.shape[1:]
+    features = keras.Input(shape, dtype="float32", name=FEATURES_OUTPUT)
+    return keras.Model(features, _outputs(model, features, columns, calibration), name="head")
+
+
+def _outputs(
+    model: keras.Model,
+    features: keras.KerasTensor,
+    columns: Columns,
+    calibration: Calibration | None,
+) -> dict[str, keras.KerasTensor]:
+    to_logits = model.get_layer(_LOGITS)
+    logits = to_logits(model.get_layer(_EMBEDDING)(features))
+    return {
+        **_answers(merged(logits, columns), calibration),
+        MAPS_OUTPUT: merged(to_logits(features), columns),
+    }
+
+
+def _answers(
+    logits: keras.KerasTensor, calibration: Calibration | None
+) -> dict[str, keras.KerasTensor]:
     if calibration:
         shift = np.zeros(logits.shape[-1], np.float32)
         shift[-1] = calibration.none_shift
         scale = 1 / calibration.temperature
         offset = (shift * scale).tolist()
         logits = layers.Rescaling(scale, offset, name="calibration")(logits)
-    outputs = {OUTPUT_NAME: layers.Softmax(name=OUTPUT_NAME)(logits)}
-    if has_backbone(model):
-        features = model.get_layer(_EMBEDDING).input
-        outputs[MAPS_OUTPUT] = merged(model.get_layer(_LOGITS)(features), columns)
-    return keras.Model(model.input, outputs, name=model.name)
+    return {OUTPUT_NAME: layers.Softmax(name=OUTPUT_NAME)(logits)}
 
 
 def merged(logits: keras.KerasTensor, columns: Columns) -> keras.KerasTensor:

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Final
+from typing import Any, Final
 
 import keras
 import numpy as np
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from data.labels import NONE_OF_THESE
 from data.snapshot import Snapshot, SnapshotImage
 from data.splits import Split
-from export.convert import to_onnx
+from export.convert import on_backbone_of, to_onnx
 from export.parity import check_parity, onnx_predict
 from models.card import CARD_NAME, model_card
 from models.examination import EXAMINATION_NAME
@@ -26,7 +26,6 @@ from models.jobs import MIN_NEW_CLASS
 from models.manifest import (
     KERAS_NAME,
     MAPS_OUTPUT,
-    OUTPUT_NAME,
     REHEARSAL_NAME,
     DataSource,
     ModelManifest,
@@ -41,15 +40,14 @@ from training.epoch import Epoch
 from training.errors import NotEnoughData
 from training.evaluate import rows_by, score
 from training.examine import examination, statistics_since
-from training.features import Features, photo_features, rehearsed, view_features
+from training.features import Backbone, Features, photo_features, rehearsed, view_features
 from training.gate import Judged, NewPhotos, judge
 from training.head import PULL_KNOWN, PULL_NEW, Head, fit_head
 from training.label_errors import likely_mislabelled
 from training.namesakes import namesakes
 from training.network import (
-    backbone_digest,
-    backbone_of,
     head_of,
+    serving_head,
     serving_network,
     widened_head,
     with_head,
@@ -116,7 +114,8 @@ def quick_retrain(
     on_stage(f"Reading {start.version}")
     model = load_network(start)
     rehearsal = Rehearsal.read(start.verify(REHEARSAL_NAME))
-    if rehearsal.backbone != backbone_digest(model):
+    backbone = Backbone.of_version(start, model)
+    if rehearsal.backbone != backbone.digest:
         raise NotEnoughData(
             f"The features that ship with {start.version} are of another network. Retrain "
             "thoroughly instead."
@@ -125,7 +124,6 @@ def quick_retrain(
     for note in plan.notes:
         on_stage(note)
     learned = tuple(i for i in plan.fresh if i.split != Split.TEST)
-    backbone = backbone_of(model)
     on_stage(f"Looking at {len(plan.fresh)} new photos")
     photos = photo_features(backbone, snapshot.root, plan.fresh, on_step)
     on_stage(f"Looking at {VIEWS} variations of {len(learned)} new photos")
@@ -139,19 +137,25 @@ def quick_retrain(
 
     on_stage("Exporting to ONNX and comparing with Keras")
     trained = with_head(model, *head)
-    serving = serving_network(trained, fitting.columns, start.manifest.calibration)
     pixels = load_images(
         snapshot.root, plan.fresh[:_PARITY_IMAGES], plan.labels, start.manifest.input.side_px
     ).pixels
     parity: dict[str, float] = {}
 
     def make_model(version: str) -> bytes:
-        content = to_onnx(
-            serving, labels=plan.labels, version=version, input_spec=start.manifest.input
-        )
+        told: dict[str, Any] = {
+            "labels": plan.labels, "version": version, "input_spec": start.manifest.input
+        }  # fmt: skip
+        if start.manifest.precision == "float32":
+            serving = serving_network(trained, fitting.columns, start.manifest.calibration)
+            content = to_onnx(serving, **told)
+        else:
+            last = serving_head(trained, fitting.columns, start.manifest.calibration)
+            content = on_backbone_of(start.verify().read_bytes(), last, **told)
+        manifest = start.manifest.model_copy(update={"labels": plan.labels})
         parity.update(
             check_parity(
-                lambda images: np.asarray(serving(images, training=False)[OUTPUT_NAME]),
+                lambda images: probabilities_of(backbone.run(images), head, manifest),
                 onnx_predict(content),
                 pixels,
             )

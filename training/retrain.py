@@ -24,6 +24,7 @@ from data.splits import Split
 from data.state import cross_validations_dir, state_dir
 from export.convert import to_onnx
 from export.parity import Predict, check_parity, onnx_predict
+from export.quantize import quantized
 from models.card import CARD_NAME, model_card
 from models.examination import EXAMINATION_NAME
 from models.manifest import (
@@ -50,13 +51,14 @@ from training.dataset import (
     load_images,
     training_columns,
     training_data,
+    typical_images,
 )
 from training.epoch import Epoch
 from training.evaluate import none_column, score
 from training.examine import examination, statistics_of
-from training.features import make_rehearsal, photo_features
+from training.features import Backbone, make_rehearsal, photo_features
 from training.gate import Judged, judge
-from training.network import backbone_of, has_backbone, serving_network, widened_head, with_head
+from training.network import has_backbone, serving_network, widened_head, with_head
 from training.pictures import confusion_picture, history_picture
 from training.saved import load_network, model_file
 from training.train import fit, predict_logits, use_threads
@@ -142,6 +144,8 @@ def retrain(
         metrics.update(cross_validation.metrics)
         others.update(cross_validation.others)
     answers: list[NDArray[np.float32]] = []
+    precision = start.manifest.precision if start else "float32"
+    exported: list[bytes] = []
 
     def make_model(version: str) -> bytes:
         content = to_onnx(serving, labels=labels, version=version, input_spec=input_spec)
@@ -153,11 +157,16 @@ def retrain(
                 test.pixels[:: max(1, len(test) // _PARITY_IMAGES)],
             )
         )
+        if precision == "int8":
+            on_stage("Quantizing")
+            content = quantized(content, typical_images(snapshot, labels, config.side_px).pixels)
+            predict = onnx_predict(content)
         on_stage("Judging the exported model on images it never learned from")
         for part in judged:
-            answers.append(_predict_all(predict, part.pixels))
+            answers.append(predict_all(predict, part.pixels))
             found = score(part.images, answers[-1], labels, calibration.none_threshold)
             metrics.update({n: m for n, m in found.items() if not start or n.endswith("/test")})
+        exported.append(content)
         return content
 
     def make_manifest(version: str, content: bytes) -> ModelManifest:
@@ -168,6 +177,7 @@ def retrain(
             kinds=columns.kinds if len(columns.kinds) > 1 else (),
             input=input_spec,
             maps_output=MAPS_OUTPUT if MAPS_OUTPUT in serving.output else None,
+            precision=precision,
             calibration=calibration,
             sha256=hashlib.sha256(content).hexdigest(),
             size_bytes=len(content),
@@ -192,7 +202,8 @@ def retrain(
         rehearsal = {}
         if has_backbone(trained.model):
             on_stage("Keeping features to rehearse in a quick retraining")
-            rehearsal[REHEARSAL_NAME] = make_rehearsal(trained.model, snapshot, on_step).to_bytes()
+            backbone = Backbone.of(trained.model, exported[-1] if precision == "int8" else None)
+            rehearsal[REHEARSAL_NAME] = make_rehearsal(backbone, snapshot, on_step).to_bytes()
         pictures = {
             f"confusion-{name.replace('/', '-')}.png": confusion_picture(name, scores, labels)
             for name, scores in metrics.items()
@@ -217,7 +228,7 @@ def _started_from(
     model = load_network(start)
     looks = {
         label: photo_features(
-            backbone_of(model), root, [i for i in learned if i.label == label][:_LOOKED_AT]
+            Backbone.of(model), root, [i for i in learned if i.label == label][:_LOOKED_AT]
         ).values.mean(axis=0)
         for label in set(columns.classes) - set(start.manifest.classes)
     }
@@ -238,7 +249,7 @@ def _gate(
         if image.split == Split.TEST or image.label not in start.manifest.labels
     ]
     pixels = np.concatenate([part.pixels for part in judged])[rows]
-    before = _predict_all(onnx_predict(start.verify().read_bytes()), pixels)
+    before = predict_all(onnx_predict(start.verify().read_bytes()), pixels)
     return judge(
         [images[row] for row in rows],
         Judged(np.concatenate(answers)[rows], manifest),
@@ -246,7 +257,13 @@ def _gate(
     )
 
 
-def _predict_all(predict: Predict, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+def predict_all(predict: Predict, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Return the probabilities of all images, float32 (N, K), a batch at a time.
+
+    Args:
+        predict: as ``onnx_predict`` returns it.
+        pixels: uint8 (N, side_px, side_px, 3).
+    """
     starts = range(0, len(pixels), _EVALUATION_BATCH)
     return np.concatenate([predict(pixels[s : s + _EVALUATION_BATCH]) for s in starts])
 
@@ -290,7 +307,8 @@ def rehearse(version: ModelVersion, snapshot: Snapshot, progress: ConsoleProgres
         NoBackbone: the version's network has no features.
         InvalidVersion: the version's Keras file is missing, or not what was published.
     """
-    rehearsal = make_rehearsal(load_network(version), snapshot, progress.on_step)
+    backbone = Backbone.of_version(version, load_network(version))
+    rehearsal = make_rehearsal(backbone, snapshot, progress.on_step)
     return version.attach(REHEARSAL_NAME, rehearsal.to_bytes()).folder / REHEARSAL_NAME
 
 

@@ -49,15 +49,19 @@ def fill(store: DatasetStore, label: str, colour: tuple[int, int, int], source: 
             )  # fmt: skip
 
 
-def publish_start(state: Path) -> None:
-    """Train a small network on the first three colours and publish it as v0001."""
+def publish_start(state: Path, blocks: int = 0) -> None:
+    """Train a small network on the first three colours and publish it as v0001.
+
+    Each block adds to the features: a convolution of each channel, then one of all channels at each
+    place.
+    """
     import keras
     from keras import layers
 
     from models.manifest import Calibration
     from training.columns import OTHER, Columns
     from training.dataset import load_images
-    from training.features import make_rehearsal
+    from training.features import Backbone, make_rehearsal
     from training.network import serving_network
     from training.retrain import to_onnx
 
@@ -70,6 +74,11 @@ def publish_start(state: Path) -> None:
     image = keras.Input((SIDE_PX, SIDE_PX, 3), dtype="uint8", name="image")
     x = layers.Rescaling(1 / 255)(image)
     x = layers.Conv2D(24, 3, activation="relu")(x)
+    for _ in range(blocks):
+        added = x
+        for convolve in (layers.DepthwiseConv2D(3, padding="same"), layers.Conv2D(24, 1)):
+            added = layers.ReLU(6)(layers.BatchNormalization(momentum=0.8)(convolve(added)))
+        x = layers.Add()([x, added])
     x = layers.GlobalAveragePooling2D(name="embedding")(x)
     columns = Columns(labels[:2], ("pear", OTHER))
     model = keras.Model(image, layers.Dense(columns.width, name="logits")(x), name="tiny")
@@ -91,7 +100,7 @@ def publish_start(state: Path) -> None:
         ),
         lambda manifest: {
             KERAS_NAME: (state / KERAS_NAME).read_bytes(),
-            REHEARSAL_NAME: make_rehearsal(model, snapshot).to_bytes(),
+            REHEARSAL_NAME: make_rehearsal(Backbone.of(model), snapshot).to_bytes(),
         },
     )  # fmt: skip
 
@@ -136,9 +145,11 @@ def run(*command: str) -> "subprocess.CompletedProcess[str]":
     return done
 
 
-def start_job(state: Path, folder: Path, mode: Mode = "quick") -> "subprocess.Popen[bytes]":
+def start_job(
+    state: Path, folder: Path, mode: Mode = "quick", start: str = "v0001"
+) -> "subprocess.Popen[bytes]":
     folder.mkdir()
-    JobRequest(mode=mode, state_dir=str(state), start="v0001", threads=1, niceness=5).write(folder)
+    JobRequest(mode=mode, state_dir=str(state), start=start, threads=1, niceness=5).write(folder)
     return subprocess.Popen(
         [sys.executable, "-m", "training.job", str(folder)],
         cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,

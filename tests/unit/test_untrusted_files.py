@@ -38,7 +38,10 @@ def test_onnx_files_are_loaded_where_the_checksum_was_verified_or_the_bytes_were
     assert set(calls_of("InferenceSession")) == {"app/predictor.py", "export/parity.py"}
     # Each of these takes its bytes from `ModelVersion.verify` or from `to_onnx`.
     assert set(calls_of("onnx_predict")) == {
+        "export/quantize.py",
         "training/examine.py",
+        "training/features.py",
+        "training/quantize.py",
         "training/quick.py",
         "training/retrain.py",
         "training/score.py",

@@ -1,0 +1,163 @@
+"""A version in eight bits: ``python -m training quantize``.
+
+Nothing is trained. The published network is exported anew, most of it in integers whose ranges come
+from training images in the store, judged on the test images beside the version that it came from,
+and published as the next version. Retrainings that start from it stay in eight bits.
+"""
+
+import argparse
+import hashlib
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.console import Console
+
+from data.snapshot import Snapshot
+from data.splits import Split
+from export.convert import to_onnx
+from export.parity import check_parity, onnx_predict
+from export.quantize import quantized
+from models.card import CARD_NAME, model_card
+from models.examination import EXAMINATION_NAME
+from models.manifest import (
+    KERAS_NAME,
+    OUTPUT_NAME,
+    REHEARSAL_NAME,
+    ModelManifest,
+)
+from models.registry import ModelRegistry, ModelVersion, open_registry
+from training.columns import Columns
+from training.console import ConsoleProgress, print_version, run_command
+from training.dataset import load_images, typical_images
+from training.errors import NoBackbone, NotEnoughData, QuantizedAlready
+from training.evaluate import score
+from training.examine import examination, statistics_of
+from training.features import Backbone, make_rehearsal
+from training.gate import Judged, judge
+from training.network import has_backbone, serving_network
+from training.pictures import confusion_picture
+from training.retrain import library_versions, predict_all
+from training.saved import load_network
+
+_PARITY_IMAGES = 24
+
+
+def quantize(
+    start: ModelVersion,
+    snapshot: Snapshot,
+    registry: ModelRegistry,
+    *,
+    on_stage: Callable[[str], None] = lambda stage: None,
+    on_step: Callable[[int, int], None] = lambda step, steps: None,
+) -> ModelVersion:
+    """Publish a version in eight bits, and return it.
+
+    It carries a comparison with the version that it came from; it is not made active.
+
+    Args:
+        start: a version in floats whose network has features.
+        snapshot: the store's images: some of training set the ranges, those of test judge, and all
+            are rehearsed.
+        registry: where it is published.
+        on_stage: told in words what happens next.
+        on_step: told how many images are looked at, and how many there are.
+
+    Raises:
+        QuantizedAlready: the version is in eight bits.
+        NoBackbone: its network has no features, before which the integers would end.
+        NotEnoughData: the store has no training or no test image of its labels.
+        ParityError: the result answers too differently.
+        InvalidVersion: the version's files are missing or damaged.
+    """
+    if start.manifest.precision == "int8":
+        raise QuantizedAlready(start.version)
+    on_stage(f"Reading {start.version}")
+    model = load_network(start)
+    if not has_backbone(model):
+        raise NoBackbone(model.name)
+    labels, input_spec = start.manifest.labels, start.manifest.input
+    typical = typical_images(snapshot, labels, input_spec.side_px)
+    test = load_images(snapshot.root, snapshot.select(split=Split.TEST), labels, input_spec.side_px)
+    if not len(typical) or not len(test):
+        raise NotEnoughData(
+            f"The store holds {len(typical)} training and {len(test)} test images of what "
+            f"{start.version} knows; some of both are needed. Import photographs first: python -m "
+            "data fetch grocery."
+        )
+    serving = serving_network(model, Columns.of_version(start.manifest), start.manifest.calibration)
+    parity: dict[str, float] = {}
+    exported: list[bytes] = []
+    answers: list[NDArray[np.float32]] = []
+
+    def make_model(version: str) -> bytes:
+        on_stage("Exporting to ONNX and comparing with Keras")
+        content = to_onnx(serving, labels=labels, version=version, input_spec=input_spec)
+        parity.update(
+            check_parity(
+                lambda images: np.asarray(serving(images, training=False)[OUTPUT_NAME]),
+                onnx_predict(content),
+                test.pixels[:: max(1, len(test) // _PARITY_IMAGES)],
+            )
+        )
+        on_stage(f"Quantizing by {len(typical):,} training images")
+        exported.append(quantized(content, typical.pixels))
+        return exported[-1]
+
+    def make_manifest(version: str, content: bytes) -> ModelManifest:
+        on_stage(f"Judging it on {len(test):,} test images beside {start.version}")
+        found = predict_all(onnx_predict(content), test.pixels)
+        before = predict_all(onnx_predict(start.verify().read_bytes()), test.pixels)
+        answers.append(found)
+        scores = score(test.images, found, labels, start.manifest.none_threshold)
+        manifest = start.manifest.model_copy(
+            update={
+                "version": version,
+                "created_at": datetime.now(UTC),
+                "precision": "int8",
+                "sha256": hashlib.sha256(content).hexdigest(),
+                "size_bytes": len(content),
+                "metrics": start.manifest.metrics | scores,
+                "parity": parity,
+                "libraries": library_versions(),
+                "parent": start.version,
+                "files": {},
+            }
+        )
+        gate = judge(test.images, Judged(found, manifest), Judged(before, start.manifest))
+        return manifest.model_copy(update={"gate": gate})
+
+    def make_attachments(manifest: ModelManifest) -> dict[str, bytes]:
+        on_stage("Keeping features to rehearse in a quick retraining")
+        rehearsal = make_rehearsal(Backbone.of(model, exported[-1]), snapshot, on_step)
+        examined = examination(test.images, answers[-1], manifest, statistics_of(test.pixels))
+        return {
+            f"confusion-{name.replace('/', '-')}.png": confusion_picture(name, scores, labels)
+            for name, scores in manifest.metrics.items()
+        } | {
+            CARD_NAME: model_card(manifest).encode(),
+            EXAMINATION_NAME: examined.to_bytes(),
+            KERAS_NAME: start.verify(KERAS_NAME).read_bytes(),
+            REHEARSAL_NAME: rehearsal.to_bytes(),
+        }
+
+    return registry.publish(make_model, make_manifest, make_attachments)
+
+
+def quantize_from_flags(options: argparse.Namespace, take_snapshot: Callable[[], Snapshot]) -> int:
+    """Run ``quantize`` with its progress on the terminal, and return the exit status."""
+
+    def run(progress: ConsoleProgress) -> Callable[[Console], None]:
+        registry = open_registry(options.state_dir)
+        version = registry.get(options.version) if options.version else registry.active()
+        published = quantize(
+            version,
+            take_snapshot(),
+            registry,
+            on_stage=progress.on_stage,
+            on_step=progress.on_step,
+        )
+        return lambda console: print_version(published, console)
+
+    return run_command(run)
