@@ -53,7 +53,7 @@ class JobRequest(_File):
         mode: ``quick`` fits the last layer, ``thorough`` the whole network.
         state_dir: the folder of all mutable state; its store holds the images to learn from.
         start: the active version, that the candidate starts from and is compared with.
-        threads: of TensorFlow.
+        threads: of TensorFlow and ONNX Runtime.
         niceness: added to the process's own, 0 to 19.
     """
 

@@ -13,6 +13,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from export import parity
 from training.columns import Columns
 from training.config import TrainConfig
 from training.dataset import LabelledImages, TrainingData, batches
@@ -236,9 +237,10 @@ def _plateau_callbacks(config: TrainConfig, best: Path) -> list[keras.callbacks.
 
 
 def use_threads(threads: int) -> None:
-    """Bound TensorFlow's threads, before its first operation; 0 leaves one a core."""
+    """Bound the threads of TensorFlow and ONNX Runtime, before their first use; 0: one a core."""
     tf.config.threading.set_intra_op_parallelism_threads(threads)
     tf.config.threading.set_inter_op_parallelism_threads(threads)
+    parity.use_threads(threads)
 
 
 class _Reporter(keras.callbacks.Callback):  # type: ignore[misc]  # keras has no types
