@@ -3,6 +3,7 @@
 import io
 import threading
 from collections.abc import Iterator
+from itertools import takewhile
 
 import numpy as np
 import pytest
@@ -91,10 +92,12 @@ def test_predict_names_the_most_probable_label(service: PredictionService) -> No
 def test_what_pictures_are_like_is_looked_at_in_a_part_of_very_many(
     service: PredictionService,
 ) -> None:
-    looked = [bool(service.predict(png()).statistics) for _ in range(540)]
+    # How many beyond 500 depends on how long they take: twenty a second are looked at in any case.
+    looked = sum(
+        1 for _ in takewhile(bool, (service.predict(png()).statistics for _ in range(5000)))
+    )
 
-    assert all(looked[:500])
-    assert not all(looked)
+    assert 500 <= looked < 5000
 
 
 def test_top_k_cuts_the_list_and_below_one_is_refused(service: PredictionService) -> None:
