@@ -26,34 +26,27 @@ from models.manifest import FEATURES_OUTPUT, KERAS_NAME, REHEARSAL_NAME
 from models.registry import ModelRegistry, ModelVersion
 from models.rehearsal import Rehearsal
 from tests.conftest import NEXT, confusion_of
-from tests.integration.test_quick import COLOURS, KIWI, ROOT, SIDE_PX, fill, start_job
-
-START = """
-import sys
-from pathlib import Path
-import tests.integration.test_quick as test
-test.publish_start(Path(sys.argv[1]), blocks=4)
-"""
-
-
-def run(*command: str) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=200)
+from tests.integration.test_quick import (
+    COLOURS,
+    KIWI,
+    ROOT,
+    SIDE_PX,
+    fill,
+    start_job,
+    start_state,
+)
 
 
 def quantize(state: Path, *flags: str) -> "subprocess.CompletedProcess[str]":
-    return run(sys.executable, "-m", "training", "--state-dir", str(state), "quantize", *flags)
+    command = [sys.executable, "-m", "training", "--state-dir", str(state), "quantize", *flags]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=200)
 
 
 @pytest.fixture(scope="module")
 def state(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """v0001 in floats, NEXT of it in eight bits, and the photographs of a fourth colour too."""
     state = tmp_path_factory.mktemp("state")
-    base = DatasetStore(state / "base")
-    for label, colour in COLOURS.items():
-        fill(base, label, colour, "drawn")
-    base.close()
-    made = run(sys.executable, "-c", START, str(state))
-    assert made.returncode == 0, made.stderr
+    start_state(state, blocks=4)
     store = DatasetStore(state / "store")
     for label, colour in COLOURS.items():
         fill(store, label, colour, "drawn")

@@ -105,15 +105,20 @@ def publish_start(state: Path, blocks: int = 0) -> None:
     )  # fmt: skip
 
 
-@pytest.fixture(scope="module")
-def state(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A version of three colours, and a store that holds nothing but a fourth."""
-    state = tmp_path_factory.mktemp("state")
+def start_state(state: Path, blocks: int = 0) -> None:
+    """Put v0001, as ``publish_start`` makes it, into a state that has no store yet."""
     base = DatasetStore(state / "base")
     for label, colour in COLOURS.items():
         fill(base, label, colour, "drawn")
     base.close()
-    run(sys.executable, "-c", START, str(state))
+    run(sys.executable, "-c", START, str(state), str(blocks))
+
+
+@pytest.fixture(scope="module")
+def state(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A version of three colours, and a store that holds nothing but a fourth."""
+    state = tmp_path_factory.mktemp("state")
+    start_state(state)
     store = DatasetStore(state / "store")
     fill(store, "kiwi", KIWI, "uploads")
     store.close()
@@ -135,7 +140,7 @@ START = """
 import sys
 from pathlib import Path
 import tests.integration.test_quick as test
-test.publish_start(Path(sys.argv[1]))
+test.publish_start(Path(sys.argv[1]), blocks=int(sys.argv[2]))
 """
 
 
