@@ -55,6 +55,11 @@ class TrainConfig:
         "with fitted-head: share of the weights from before the training that is mixed into those "
         "after it, which keeps more of what ImageNet taught",
     )
+    networks: int = _setting(
+        1,
+        "cosine: networks trained one after another from the same beginning, each on other draws; "
+        "the result has the mean of their weights, and takes as many times as long to train",
+    )
     feature_pull: float = _setting(
         0.0,
         "scenes: weight of the squared distance between the features and those of the network "
@@ -128,7 +133,8 @@ class TrainConfig:
         Raises:
             ValueError: a setting is out of its range.
         """
-        _check(self, ("epochs", "batch_size", "patience_epochs", "plateau_epochs"), low=1)
+        _check(self, ("epochs", "batch_size", "networks"), low=1)
+        _check(self, ("patience_epochs", "plateau_epochs"), low=1)
         _check(self, ("side_px", "learned_side_px"), low=16)
         _check(self, ("rotation_degrees", "zoom", "max_per_variety", "threads", "seed"), low=0)
         _check(self, ("steps_per_epoch", "frozen_stages"), low=0)
@@ -154,6 +160,10 @@ class TrainConfig:
                 f"train_side_px is {self.train_side_px} with augmentation {self.augmentation!r} "
                 f"and schedule {self.schedule!r}; it needs 'scenes' and 'cosine'."
             )
+        if self.networks > 1 and self.schedule != "cosine":
+            raise ValueError(
+                f"networks is {self.networks} with schedule {self.schedule!r}; it needs 'cosine'."
+            )
         if not self.feature_pull >= 0:
             raise ValueError(f"feature_pull is {self.feature_pull}; the least is 0.")
         if self.feature_pull and self.augmentation != "scenes":
@@ -174,7 +184,8 @@ def add_refit_flag(parser: argparse.ArgumentParser) -> None:
         type=Path,
         metavar="FILE",
         help="result of cross-validate: train with its settings on training and validation images "
-        "together, and take the calibration from it",
+        "together, and take the calibration from it; of the other flags only --networks counts, "
+        "where it asks for more of them",
     )
 
 

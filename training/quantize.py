@@ -16,17 +16,11 @@ from rich.console import Console
 
 from data.snapshot import Snapshot
 from data.splits import Split
-from export.convert import to_onnx
-from export.parity import check_parity, onnx_predict
+from export.parity import onnx_predict
 from export.quantize import quantized
 from models.card import CARD_NAME, model_card
 from models.examination import EXAMINATION_NAME
-from models.manifest import (
-    KERAS_NAME,
-    OUTPUT_NAME,
-    REHEARSAL_NAME,
-    ModelManifest,
-)
+from models.manifest import KERAS_NAME, REHEARSAL_NAME, ModelManifest
 from models.registry import ModelRegistry, ModelVersion, open_registry
 from training.columns import Columns
 from training.console import ConsoleProgress, print_version, run_command
@@ -38,10 +32,8 @@ from training.features import Backbone, make_rehearsal
 from training.gate import Judged, judge
 from training.network import has_backbone, serving_network
 from training.pictures import confusion_picture
-from training.retrain import library_versions, predict_all
+from training.retrain import exported_network, library_versions, predict_all
 from training.saved import load_network
-
-_PARITY_IMAGES = 24
 
 
 def quantize(
@@ -93,14 +85,8 @@ def quantize(
 
     def make_model(version: str) -> bytes:
         on_stage("Exporting to ONNX and comparing with Keras")
-        content = to_onnx(serving, labels=labels, version=version, input_spec=input_spec)
-        parity.update(
-            check_parity(
-                lambda images: np.asarray(serving(images, training=False)[OUTPUT_NAME]),
-                onnx_predict(content),
-                test.pixels[:: max(1, len(test) // _PARITY_IMAGES)],
-            )
-        )
+        content, errors = exported_network(serving, labels, version, input_spec, test.pixels)
+        parity.update(errors)
         on_stage(f"Quantizing by {len(typical):,} training images")
         exported.append(quantized(content, typical.pixels))
         return exported[-1]

@@ -8,7 +8,7 @@ import argparse
 import hashlib
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from importlib.metadata import version as library_version
 from pathlib import Path
 
@@ -148,19 +148,12 @@ def retrain(
     exported: list[bytes] = []
 
     def make_model(version: str) -> bytes:
-        content = to_onnx(serving, labels=labels, version=version, input_spec=input_spec)
-        predict = onnx_predict(content)
-        parity.update(
-            check_parity(
-                lambda images: np.asarray(serving(images, training=False)[OUTPUT_NAME]),
-                predict,
-                test.pixels[:: max(1, len(test) // _PARITY_IMAGES)],
-            )
-        )
+        content, errors = exported_network(serving, labels, version, input_spec, test.pixels)
+        parity.update(errors)
         if precision == "int8":
             on_stage("Quantizing")
             content = quantized(content, typical_images(snapshot, labels, config.side_px).pixels)
-            predict = onnx_predict(content)
+        predict = onnx_predict(content)
         on_stage("Judging the exported model on images it never learned from")
         for part in judged:
             answers.append(predict_all(predict, part.pixels))
@@ -257,6 +250,33 @@ def _gate(
     )
 
 
+def exported_network(
+    serving: keras.Model,
+    labels: tuple[str, ...],
+    version: str,
+    input_spec: InputSpec,
+    pixels: NDArray[np.uint8],
+) -> tuple[bytes, dict[str, float]]:
+    """Return a network as an ONNX file in floats, and how far its answers are from Keras's.
+
+    Args:
+        serving: what ``serving_network`` returns.
+        labels, version, input_spec: of the file's metadata.
+        pixels: uint8 (N, side_px, side_px, 3); a few of them are compared.
+
+    Raises:
+        ConversionError: it cannot be exported.
+        ParityError: the file answers differently.
+    """
+    content = to_onnx(serving, labels=labels, version=version, input_spec=input_spec)
+    errors = check_parity(
+        lambda images: np.asarray(serving(images, training=False)[OUTPUT_NAME]),
+        onnx_predict(content),
+        pixels[:: max(1, len(pixels) // _PARITY_IMAGES)],
+    )
+    return content, errors
+
+
 def predict_all(predict: Predict, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Return the probabilities of all images, float32 (N, K), a batch at a time.
 
@@ -345,7 +365,12 @@ def retrain_from_flags(options: argparse.Namespace, take_snapshot: Callable[[], 
 
     def run(progress: ConsoleProgress) -> Callable[[Console], None]:
         judged = CrossValidation.read(options.refit) if options.refit else None
-        config = judged.config if judged else TrainConfig.from_flags(options)
+        if judged:
+            networks = max(options.networks, judged.config.networks)
+            config = replace(judged.config, networks=networks)
+            config.check()
+        else:
+            config = TrainConfig.from_flags(options)
         use_threads(options.threads)
         published = retrain(
             take_snapshot(),

@@ -53,7 +53,8 @@ def fit(
 ) -> Fit:
     """Train the configured network, and return it with the weights of the chosen epoch.
 
-    With the schedule ``plateau`` it is that of the lowest val_loss; with ``cosine``, the last.
+    With the schedule ``plateau`` it is that of the lowest val_loss; with ``cosine``, the last. Of
+    several networks it has the mean of their weights.
 
     Args:
         config: every setting of the run.
@@ -61,7 +62,7 @@ def fit(
         validation: what chooses the epoch, never the test images; None only with ``cosine``, where
             every image trains. Not looked at where pictures of another side train.
         columns: what the network's outputs stand for.
-        on_epoch: called after each epoch; an exception from it ends the run.
+        on_epoch: called after each epoch of each network; an exception from it ends the run.
         on_step: called after each batch with the steps done and in all, over the whole run.
         model: the network to go on with, of that width; None builds the configured one.
 
@@ -79,15 +80,45 @@ def fit(
     model = at_side(model, config.learned_side_px)
     if begins and config.fitted_head:
         model = _with_first_head(model, train, config.label_smoothing)
+    alike = config.learned_side_px == config.side_px
+    judged = batches(validation, columns, config.batch_size) if validation and alike else None
+    begun = model.get_weights()
+    ended: list[list[NDArray[np.float32]]] = []
+    history: list[dict[str, float]] = []
+    for network in range(config.networks):
+        # The draws go on where those of the network before ended.
+        model.set_weights(begun)
+        reporter = _Reporter(config, network, on_epoch, on_step)
+        history += _train(model, config, train, judged, columns, reporter)
+        ended.append(model.get_weights())
+    # M. Wortsman et al., "Model soups", arXiv:2203.05482, and "Robust fine-tuning of zero-shot
+    # models", arXiv:2109.01903: what lies between such networks is as right as each of them, and
+    # knows more beside.
+    share = config.start_share
+    model.set_weights(
+        [
+            share * first + (1 - share) * sum(parts) / config.networks
+            for first, *parts in zip(begun, *ended, strict=True)
+        ]
+    )
+    return Fit(at_side(model, config.side_px), history)
+
+
+def _train(
+    model: keras.Model,
+    config: TrainConfig,
+    train: TrainingData,
+    judged: tf.data.Dataset | None,
+    columns: Columns,
+    reporter: "_Reporter",
+) -> list[dict[str, float]]:
+    """Train the network in place, and return what each epoch gave."""
     learner = _held(model, config.feature_pull) if config.feature_pull else model
     learner.compile(
         optimizer=keras.optimizers.Adam(_learning_rate(config, train.steps)),
         loss=_loss(columns, config.label_smoothing),
         metrics=["accuracy"],
     )
-    begun = model.get_weights() if config.start_share else None
-    alike = config.learned_side_px == config.side_px
-    judged = batches(validation, columns, config.batch_size) if validation and alike else None
     with tempfile.TemporaryDirectory() as folder:
         best = Path(folder) / "best.weights.h5"
         history = learner.fit(
@@ -97,19 +128,13 @@ def fit(
             class_weight=train.class_weights,
             callbacks=[
                 *(_plateau_callbacks(config, best) if config.schedule == "plateau" else ()),
-                _Reporter(config.epochs, on_epoch, on_step),
+                reporter,
             ],
             verbose=0,
         )
         if best.exists():
             learner.load_weights(best)
-    if begun is not None:
-        # M. Wortsman et al., "Robust fine-tuning of zero-shot models", arXiv:2109.01903: what lies
-        # between two such networks is as right as the trained one, and knows more beside.
-        share = config.start_share
-        ended = model.get_weights()
-        model.set_weights([share * b + (1 - share) * e for b, e in zip(begun, ended, strict=True)])
-    return Fit(at_side(model, config.side_px), _by_epoch(history.history))
+    return _by_epoch(history.history)
 
 
 def predict_logits(
@@ -188,10 +213,13 @@ def _held(model: keras.Model, pull: float) -> keras.Model:
     All layers are shared with the given one.
     """
     backbone = backbone_of(model)
-    first = keras.models.clone_model(backbone)
-    first.set_weights(backbone.get_weights())
+    # What is fixed is the same in both, and computed once: the copy begins behind it.
+    fixed = next(layer for layer in backbone.layers if layer.trainable_weights).input
+    moving = keras.Model(fixed, backbone.output)
+    first = keras.models.clone_model(moving)
+    first.set_weights(moving.get_weights())
     first.trainable = False
-    logits = _Pull(pull)(model.output, backbone.output, first(model.input))
+    logits = _Pull(pull)(model.output, backbone.output, first(fixed))
     return keras.Model(model.input, logits)
 
 
@@ -248,19 +276,21 @@ class _Reporter(keras.callbacks.Callback):  # type: ignore[misc]  # keras has no
 
     def __init__(
         self,
-        epochs: int,
+        config: TrainConfig,
+        network: int,
         on_epoch: Callable[[Epoch], None],
         on_step: Callable[[int, int], None],
     ) -> None:
         super().__init__()
-        self._epochs = epochs
+        self._before = network * config.epochs
+        self._epochs = config.networks * config.epochs
         self._on_epoch = on_epoch
         self._on_step = on_step
         self._epoch = 0
         self._started = 0.0
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-        self._epoch = epoch
+        self._epoch = self._before + epoch
         self._started = time.perf_counter()
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
@@ -270,7 +300,7 @@ class _Reporter(keras.callbacks.Callback):  # type: ignore[misc]  # keras has no
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         metrics = {name: float(value) for name, value in (logs or {}).items()}
         duration_s = time.perf_counter() - self._started
-        self._on_epoch(Epoch(epoch + 1, self._epochs, metrics, duration_s))
+        self._on_epoch(Epoch(self._epoch + 1, self._epochs, metrics, duration_s))
 
 
 def _by_epoch(history: dict[str, list[float]]) -> list[dict[str, float]]:

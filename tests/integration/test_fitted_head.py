@@ -71,6 +71,27 @@ smaller = TrainConfig(
 )
 train = TrainingData(batches(data, columns, 20, shuffle_seed=1), 3, 60, None)
 found["side"] = fit(smaller, train, None, columns).model.input.shape[1]
+model = tiny(smaller, 3)
+config = TrainConfig(
+    network="tiny", side_px=16, schedule="cosine", epochs=1, learning_rate=1e-2, networks=2
+)
+wide = LabelledImages(pixels.astype(np.uint8).repeat(2, axis=1).repeat(2, axis=2), targets, images)
+train = TrainingData(batches(wide, columns, 20, shuffle_seed=1), 3, 60, None)
+weights = [model.get_weights()]
+steps = []
+fit(
+    config, train, None, columns, model=model,
+    on_epoch=lambda epoch: weights.append(model.get_weights()),
+    on_step=lambda done, most: steps.append((done, most)),
+)
+begun, one, other = (np.concatenate([w.ravel() for w in ws]) for ws in weights)
+mean = np.concatenate([w.ravel() for w in model.get_weights()])
+found["networks"] = {
+    "apart": float(np.abs(one - other).max()),
+    "farthest": float(max(np.abs(one - begun).max(), np.abs(other - begun).max())),
+    "off the mean": float(np.abs(mean - (one + other) / 2).max()),
+    "steps": steps,
+}
 found["features moved"] = float(np.abs(moved - known).mean())
 found["features held"] = float(np.abs(held - known).mean())
 found["moved"] = float(np.abs(trained - before).max())
@@ -99,6 +120,10 @@ def test_a_fitted_head_begins_where_a_random_one_gets_to_and_its_beginning_can_b
     assert found["moved"] > 1e-3
     assert found["off"] < 1e-5  # the weights lie where the share says
     assert found["side"] == 16  # trained on pictures of 8 px
+    networks = found["networks"]
+    assert networks["off the mean"] < 1e-6 < 1e-4 < networks["apart"]
+    assert networks["farthest"] < 0.031  # each took three steps of 0.01 from the same beginning
+    assert networks["steps"] == [[done, 6] for done in range(1, 7)]
     assert found["features held"] < found["features moved"] / 2
     assert "--fitted-head cannot be used with seed_cnn" in found["refused"][0]
     assert "--feature-pull and --train-side-px cannot be used with seed_cnn" in found["refused"][1]

@@ -208,7 +208,7 @@ def refit(state: Path) -> tuple[ModelVersion, str]:
     )  # fmt: skip
     assert judged.returncode == 0, judged.stderr
     (result,) = (state / "cross-validations").iterdir()
-    trained = run(state, "training", "--refit", str(result), "--threads", "2")
+    trained = run(state, "training", "--refit", str(result), "--networks", "2", "--threads", "2")
     assert trained.returncode == 0, trained.stderr
     return ModelRegistry(state / "models").list()[-1], judged.stdout
 
@@ -244,6 +244,8 @@ def test_a_refit_takes_settings_and_calibration_from_it(refit: tuple[ModelVersio
     assert manifest.kinds == ("pear", "other")  # the graph merges them
     assert manifest.training["augmentation"] == "scenes"
     assert manifest.training["steps_per_epoch"] == 3
+    assert manifest.training["networks"] == 2  # more than were judged, as the flag asked
+    assert len(manifest.history) == 2
     assert manifest.calibration is not None
     assert manifest.calibration.chosen_on == "drawn/cross-validation"
     assert manifest.calibration.none_threshold is not None

@@ -38,6 +38,8 @@ def test_flags_set_fields() -> None:
         (["--start-share", "0.2"], "start_share is 0.2 without fitted_head"),
         (["--augmentation", "scenes", "--feature-pull", "-1"], "feature_pull is -1.0; the least"),
         (["--train-side-px", "64"], "train_side_px is 64 with augmentation 'turns'"),
+        (["--networks", "0"], "networks is 0; the least is 1"),
+        (["--networks", "3"], "networks is 3 with schedule 'plateau'; it needs 'cosine'"),
         (["--feature-pull", "0.3"], "feature_pull is 0.3 with augmentation 'turns'"),
     ],
 )
