@@ -182,6 +182,18 @@ class LearningService:
                     f"{', '.join(missing)} there are too few here. Fetch the base data set, or "
                     "retrain quickly, which needs none of them."
                 )
+            unjudged = [
+                shown(label)
+                for label in learns
+                if label not in active.labels
+                and not counts[label, Split.VALIDATION] + counts[label, Split.TEST]
+            ]
+            if unjudged:
+                problems.append(
+                    f"All photos of {', '.join(unjudged)} are to learn from, and none is left to "
+                    "judge by. Add some more, of which a part is set aside, or retrain quickly, "
+                    "which judges a new class by what it learns of the others of its photos."
+                )
         return Readiness(tuple(problems), learns, tuple(notes))
 
     def _quick_problems(self, version: str, learns: dict[str, int]) -> list[str]:

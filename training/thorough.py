@@ -82,7 +82,8 @@ def teachable(snapshot: Snapshot, start: ModelManifest) -> Snapshot:
     out: they show it.
 
     Raises:
-        NotEnoughData: a label of the version has too few images to rehearse, or none to judge by.
+        NotEnoughData: a label of the version has too few images to rehearse, or it or a new class
+            has none to judge by.
     """
     counts = Counter((image.label, image.split) for image in snapshot.images)
     missing = [
@@ -97,6 +98,16 @@ def teachable(snapshot: Snapshot, start: ModelManifest) -> Snapshot:
             "data set (python -m data fetch grocery), or retrain quickly, which needs none of them."
         )
     labels = {i.label for i in snapshot.images if counts[i.label, Split.TRAIN] >= MIN_NEW_CLASS}
+    unjudged = sorted(
+        label.replace("_", " ")
+        for label in labels - set(start.labels)
+        if not counts[label, Split.VALIDATION] + counts[label, Split.TEST]
+    )
+    if unjudged:
+        raise NotEnoughData(
+            f"All photos of {', '.join(unjudged)} are to learn from, and none is left to judge by. "
+            "Add some more, of which a part is set aside, or retrain quickly."
+        )
     labels.add(NONE_OF_THESE)
     renamed = namesakes(snapshot.images, labels)
     kept = (

@@ -17,6 +17,7 @@ from app.learning import LearningService
 from app.rest import build_router
 from app.service import PredictionService
 from app.settings import Settings
+from data.splits import Split
 from data.store import DatasetStore
 from models.errors import VersionInUse, VersionNotFound, VersionRejected
 from models.manifest import KERAS_NAME, REHEARSAL_NAME
@@ -77,11 +78,13 @@ def learning(state: Path, registry: ModelRegistry) -> Iterator[LearningService]:
     store.close()
 
 
-def add_photos(learning: LearningService, count: int = 3, label: str = "mango") -> None:
+def add_photos(
+    learning: LearningService, count: int = 3, label: str = "mango", split: Split | None = None
+) -> None:
     for side_px in range(60, 60 + count):
         learning._store.add(
             encode("mango", side_px=side_px), label=label, source="uploads",
-            original_name=f"{side_px}.png", joins_scenes=False, scene=f"s{side_px}",
+            original_name=f"{side_px}.png", joins_scenes=False, scene=f"s{side_px}", split=split,
         )  # fmt: skip
 
 
@@ -211,6 +214,15 @@ def test_a_thorough_retraining_without_photos_offers_the_base_set(
         learning.retrain("thorough")
     with pytest.raises(BadRequest, match="'fast'; it must be one of quick, thorough"):
         learning.retrain("fast")
+
+
+def test_a_thorough_retraining_wants_a_photo_of_a_new_class_to_judge_it_by(
+    learning: LearningService,
+) -> None:
+    add_photos(learning, 12, "kiwi", Split.TRAIN)
+    assert learning.readiness("quick").learns == {"kiwi": 12}
+    with pytest.raises(NotReady, match="All photos of kiwi are to learn from, and none is left"):
+        learning.retrain("thorough")
 
 
 def test_a_version_that_is_not_live_is_deleted(learning: LearningService) -> None:

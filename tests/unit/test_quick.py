@@ -1,4 +1,4 @@
-"""What a quick retraining learns, rehearses and leaves out."""
+"""What a retraining learns, rehearses and leaves out."""
 
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from models.manifest import DataSource, InputSpec, ModelManifest
 from training.errors import NotEnoughData
 from training.features import Features
 from training.quick import _sources, deal, plan_quick
+from training.thorough import teachable
 
 START = ModelManifest(
     version="v0002",
@@ -80,6 +81,20 @@ def test_a_new_class_with_too_few_photos_is_left_out_and_said() -> None:
 def test_without_a_new_photo_there_is_nothing_to_learn() -> None:
     with pytest.raises(NotEnoughData, match=r"no new photo.*Upload"):
         plan(image("a", "apple", source="shop"))
+
+
+def test_a_thorough_retraining_needs_a_photo_of_a_new_class_to_judge_it_by() -> None:
+    rehearsed = [
+        image(f"{label}{split}{number}", label, split)
+        for label in START.labels
+        for split, count in ((Split.TRAIN, 10), (Split.TEST, 1))
+        for number in range(count)
+    ]
+    with pytest.raises(NotEnoughData, match="All photos of kiwi are to learn from, and none"):
+        teachable(Snapshot.of(Path(), [*rehearsed, *kiwis(10)]), START)
+
+    judged = image("v", "kiwi", Split.VALIDATION)
+    assert judged in teachable(Snapshot.of(Path(), [*rehearsed, *kiwis(10), judged]), START).images
 
 
 def test_a_known_image_under_another_label_is_new() -> None:
