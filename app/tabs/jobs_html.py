@@ -31,7 +31,7 @@ def readiness_html(readiness: Readiness) -> str:
     if not readiness.ready:
         items = "".join(f"<li>{escape(p)}</li>" for p in (*readiness.problems, *readiness.notes))
         return (
-            '<section class="fc-card fc-empty"><h2>Nothing to do yet</h2>'
+            '<section class="fc-card fc-empty"><h2>Not ready yet</h2>'
             f'<ul class="fc-plain">{items}</ul></section>'
         )
     rows = "".join(

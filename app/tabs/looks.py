@@ -187,7 +187,8 @@ table.fc-figures tbody th:first-child { font-weight: 500; }
   1.05rem; font-weight: 600; white-space: pre-line; line-height: 1.7; text-align: center; }
 #get { position: relative; }
 #get .html-container, #give .html-container, #figures .html-container, #report .html-container,
-#progress .html-container, #gallery-details .html-container { padding: 0 !important; }
+#progress .html-container, #gallery-details .html-container, #plan .html-container,
+#job .html-container { padding: 0 !important; }
 #give { gap: 10px; }
 .gradio-container button[role=tab] { font-size: 1rem; }
 .gradio-container button[role=tab].selected { color: #047857; }
