@@ -13,6 +13,7 @@ from models.registry import ModelRegistry, ModelVersion
 from training.config import SMOOTHING, TRAIN_SIDE, TrainConfig
 from training.epoch import Epoch
 from training.errors import NotEnoughData
+from training.gate import pretty
 from training.namesakes import namesakes
 from training.retrain import retrain
 
@@ -94,12 +95,12 @@ def teachable(snapshot: Snapshot, start: ModelManifest) -> Snapshot:
     if missing:
         raise NotEnoughData(
             f"A thorough retraining rehearses every class from photographs; of "
-            f"{', '.join(m.replace('_', ' ') for m in missing)} there are too few. Fetch the base "
+            f"{', '.join(pretty(m) for m in missing)} there are too few. Fetch the base "
             "data set (python -m data fetch grocery), or retrain quickly, which needs none of them."
         )
     labels = {i.label for i in snapshot.images if counts[i.label, Split.TRAIN] >= MIN_NEW_CLASS}
     unjudged = sorted(
-        label.replace("_", " ")
+        pretty(label)
         for label in labels - set(start.labels)
         if not counts[label, Split.VALIDATION] + counts[label, Split.TEST]
     )
