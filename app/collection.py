@@ -18,7 +18,7 @@ from app.errors import BadRequest, StoreFull
 from app.results import ImageFile, Prediction, Refusal
 from app.service import PredictionService
 from data.errors import DataError
-from data.labels import BASE_LABELS, NONE_OF_THESE, normalise_label
+from data.labels import BASE_LABELS, NONE_OF_THESE, normalise_label, spoken
 from data.reviews import Review, ReviewQueue
 from data.splits import Split
 from data.store import AddOutcome, AddResult, DatasetStore, StoreBatch, StoredImage
@@ -373,22 +373,22 @@ def _described(
     name: str, label: str, outcome: AddOutcome, opinion: Prediction | None
 ) -> UploadedFile:
     there = outcome.near or (None if outcome.result is AddResult.ADDED else outcome.image)
-    where = f"{outcome.image.original_name} ({_shown(outcome.image.label)})"
+    where = f"{outcome.image.original_name} ({spoken(outcome.image.label)})"
     message = {
         AddResult.ADDED: f"New; it will {_PART[outcome.image.split]}.",
         AddResult.DUPLICATE: f"Already here as {where}.",
         AddResult.OTHER_LABEL: f"Already here as {where}; relabel it to use it for "
-        f"{_shown(label)}.",
-        AddResult.RELABELLED: f"Was here under another class, and is {_shown(label)} now.",
+        f"{spoken(label)}.",
+        AddResult.RELABELLED: f"Was here under another class, and is {spoken(label)} now.",
         AddResult.IS_TEST: f"It is one of the test images, {where}, {_JUDGES}",
     }[outcome.result]
     warnings = []
     if outcome.near and outcome.result is AddResult.ADDED:
         near = outcome.near
-        warnings.append(f"Nearly the same as {near.original_name} ({_shown(near.label)}).")
+        warnings.append(f"Nearly the same as {near.original_name} ({spoken(near.label)}).")
     if opinion and _disagrees(opinion, label):
         warnings.append(
-            f"The model is {opinion.probability:.0%} sure that this is {_shown(opinion.label)}."
+            f"The model is {opinion.probability:.0%} sure that this is {spoken(opinion.label)}."
         )
     return UploadedFile(name, str(outcome.result), message, label, there, " ".join(warnings))
 
@@ -407,7 +407,3 @@ def _disagrees(opinion: Prediction, label: str) -> bool:
     None-of-these is no objection to a class that it does not know yet.
     """
     return opinion.label not in (label, NONE_OF_THESE) and opinion.probability >= FIRM
-
-
-def _shown(label: str) -> str:
-    return label.replace("_", " ")

@@ -18,15 +18,15 @@ from app.job_table import Job, JobState, JobTable
 from app.jobs import COMMAND, JobRunner
 from app.scheduler import Schedule, Scheduler
 from app.service import PredictionService
-from data.labels import NONE_OF_THESE
+from data.labels import NONE_OF_THESE, spoken
 from data.sources import PUBLIC_SOURCES
 from data.splits import Split
 from data.state import jobs_dir
 from data.store import DatasetStore, StoredImage
+from data.sufficiency import MIN_NEW_CLASS, nothing_to_judge_by, too_few_to_rehearse
 from models.errors import VersionInUse
 from models.jobs import (
     FETCH,
-    MIN_NEW_CLASS,
     FetchRequest,
     JobRequest,
     JobResult,
@@ -159,7 +159,7 @@ class LearningService:
         few = {n: c for n, c in fresh.items() if n not in active.labels and c < MIN_NEW_CLASS}
         learns = {n: c for n, c in sorted(fresh.items()) if n not in few}
         notes = [
-            f"{shown(n)} is left out: {c} of {MIN_NEW_CLASS} photos to learn from."
+            f"{spoken(n)} is left out: {c} of {MIN_NEW_CLASS} photos to learn from."
             for n, c in sorted(few.items())
         ]
         problems = []
@@ -171,28 +171,19 @@ class LearningService:
         if mode == "quick":
             problems += self._quick_problems(active.version, learns)
         else:
-            missing = [
-                shown(label)
-                for label in active.labels
-                if counts[label, Split.TRAIN] < MIN_NEW_CLASS or not counts[label, Split.TEST]
-            ]
-            if missing:
+            if missing := too_few_to_rehearse(active.labels, counts):
                 problems.append(
                     f"A thorough retraining rehearses every class from photographs; of "
-                    f"{', '.join(missing)} there are too few here. Fetch the base data set, or "
-                    "retrain quickly, which needs none of them."
+                    f"{', '.join(map(spoken, missing))} there are too few here. Fetch the base "
+                    "data set, or retrain quickly, which needs none of them."
                 )
-            unjudged = [
-                shown(label)
-                for label in learns
-                if label not in active.labels
-                and not counts[label, Split.VALIDATION] + counts[label, Split.TEST]
-            ]
-            if unjudged:
+            new = [label for label in learns if label not in active.labels]
+            if unjudged := nothing_to_judge_by(new, counts):
                 problems.append(
-                    f"All photos of {', '.join(unjudged)} are to learn from, and none is left to "
-                    "judge by. Add some more, of which a part is set aside, or retrain quickly, "
-                    "which judges a new class by what it learns of the others of its photos."
+                    f"All photos of {', '.join(map(spoken, unjudged))} are to learn from, and "
+                    "none is left to judge by. Add some more, of which a part is set aside, or "
+                    "retrain quickly, which judges a new class by what it learns of the others of "
+                    "its photos."
                 )
         return Readiness(tuple(problems), learns, tuple(notes))
 
@@ -371,11 +362,6 @@ class LearningService:
                 f"({error.strerror or error}). Make room, then put it live by hand."
             )
         return JobState.SUCCEEDED, f"{published.version} is live."
-
-
-def shown(label: str) -> str:
-    """Return a label as it is read."""
-    return label.replace("_", " ")
 
 
 def _describe(version: ModelVersion, served: str | None) -> dict[str, Any]:

@@ -24,6 +24,11 @@ _DEVICES: Final = frozenset(
 )
 
 
+def spoken(label: str) -> str:
+    """Return a label as it stands in a sentence."""
+    return label.replace("_", " ")
+
+
 def normalise_label(name: str) -> str:
     """Return the class name as it is stored: NFC, lower case, single spaces.
 

@@ -13,8 +13,6 @@ PROGRESS_NAME: Final = "progress.jsonl"
 RESULT_NAME: Final = "result.json"
 LOG_NAME: Final = "log.txt"
 
-MIN_NEW_CLASS: Final = 10  # photos to learn from, for a class that is new
-
 Mode = Literal["quick", "thorough"]
 FETCH: Final = "fetch"
 M = TypeVar("M", bound="_File")

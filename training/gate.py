@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import binomtest
 
+from data.labels import spoken
 from data.snapshot import SnapshotImage
 from models.decision import decide
 from models.manifest import (
@@ -281,13 +282,13 @@ def _recognised(added: Mapping[str, GateRecall], photos: NewPhotos) -> GateCheck
                 for answer, image in zip(photos.answers, photos.images, strict=True)
                 if image.label == label and answer != label
             ).most_common(2)
-            words = " and ".join(f"{n} for {pretty(name)}" for name, n in taken_for)
+            words = " and ".join(f"{n} for {spoken(name)}" for name, n in taken_for)
             missed.append(
-                f"Of {recall.images} added photos labelled {pretty(label)}, {recall.recall:.0%} "
+                f"Of {recall.images} added photos labelled {spoken(label)}, {recall.recall:.0%} "
                 f"are recognised after learning from the rest of them; it takes {words}. Are the "
                 "labels right?"
             )
-    shown = ", ".join(f"{pretty(n)} {r.recall:.0%} of {r.images}" for n, r in added.items())
+    shown = ", ".join(f"{spoken(n)} {r.recall:.0%} of {r.images}" for n, r in added.items())
     return _check("Added photos are recognised", missed, f"{shown}.")
 
 
@@ -299,15 +300,10 @@ def _new_classes(
         found = [by_label[label] for by_label in recalls.values() if label in by_label]
         images = sum(r.images for r in found)
         if not images:
-            missed.append(f"There is no photo of {pretty(label)} to judge it by.")
+            missed.append(f"There is no photo of {spoken(label)} to judge it by.")
         elif sum(r.recall * r.images for r in found) < _NEW_CLASS_RECALL * images:
-            missed.append(f"Of {images} test photos of {pretty(label)} too few are recognised.")
+            missed.append(f"Of {images} test photos of {spoken(label)} too few are recognised.")
     return _check("New classes are recognised", missed, "They are.")
-
-
-def pretty(label: str) -> str:
-    """Return a label as it is read: with spaces."""
-    return label.replace("_", " ")
 
 
 def _check(name: str, problems: Sequence[str], else_: str) -> GateCheck:

@@ -152,7 +152,9 @@ def at_side(model: keras.Model, side_px: int) -> keras.Model:
     if model.input.shape[1] == side_px:
         return model
     image = keras.Input((side_px, side_px, 3), dtype="uint8", name="image")
-    other = keras.models.clone_model(model, input_tensors=image)
+    # Without its loss, which a clone would take along: Keras cannot make a function of ours anew.
+    bare = keras.Model(model.input, model.output, name=model.name)
+    other = keras.models.clone_model(bare, input_tensors=image)
     other.set_weights(model.get_weights())
     return other
 

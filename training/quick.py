@@ -18,11 +18,11 @@ from numpy.typing import NDArray
 from data.labels import NONE_OF_THESE
 from data.snapshot import Snapshot, SnapshotImage
 from data.splits import Split
+from data.sufficiency import MIN_NEW_CLASS
 from export.convert import on_backbone_of, to_onnx
 from export.parity import check_parity, onnx_predict
 from models.card import CARD_NAME, model_card
 from models.examination import EXAMINATION_NAME
-from models.jobs import MIN_NEW_CLASS
 from models.manifest import (
     KERAS_NAME,
     MAPS_OUTPUT,

@@ -4,16 +4,15 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Final
 
-from data.labels import NONE_OF_THESE
+from data.labels import NONE_OF_THESE, spoken
 from data.snapshot import Snapshot
 from data.splits import Split
-from models.jobs import MIN_NEW_CLASS
+from data.sufficiency import MIN_NEW_CLASS, nothing_to_judge_by, too_few_to_rehearse
 from models.manifest import ModelManifest
 from models.registry import ModelRegistry, ModelVersion
 from training.config import SMOOTHING, TRAIN_SIDE, TrainConfig
 from training.epoch import Epoch
 from training.errors import NotEnoughData
-from training.gate import pretty
 from training.namesakes import namesakes
 from training.retrain import retrain
 
@@ -87,27 +86,17 @@ def teachable(snapshot: Snapshot, start: ModelManifest) -> Snapshot:
             has none to judge by.
     """
     counts = Counter((image.label, image.split) for image in snapshot.images)
-    missing = [
-        label
-        for label in start.labels
-        if counts[label, Split.TRAIN] < MIN_NEW_CLASS or not counts[label, Split.TEST]
-    ]
-    if missing:
+    if missing := too_few_to_rehearse(start.labels, counts):
         raise NotEnoughData(
             f"A thorough retraining rehearses every class from photographs; of "
-            f"{', '.join(pretty(m) for m in missing)} there are too few. Fetch the base "
+            f"{', '.join(map(spoken, missing))} there are too few. Fetch the base "
             "data set (python -m data fetch grocery), or retrain quickly, which needs none of them."
         )
     labels = {i.label for i in snapshot.images if counts[i.label, Split.TRAIN] >= MIN_NEW_CLASS}
-    unjudged = sorted(
-        pretty(label)
-        for label in labels - set(start.labels)
-        if not counts[label, Split.VALIDATION] + counts[label, Split.TEST]
-    )
-    if unjudged:
+    if unjudged := nothing_to_judge_by(sorted(labels - set(start.labels)), counts):
         raise NotEnoughData(
-            f"All photos of {', '.join(unjudged)} are to learn from, and none is left to judge by. "
-            "Add some more, of which a part is set aside, or retrain quickly."
+            f"All photos of {', '.join(map(spoken, unjudged))} are to learn from, and none is "
+            "left to judge by. Add some more, of which a part is set aside, or retrain quickly."
         )
     labels.add(NONE_OF_THESE)
     renamed = namesakes(snapshot.images, labels)

@@ -9,7 +9,7 @@ from typing import Final
 
 from app.results import Prediction, Refusal
 from app.tabs.looks import APPLE
-from data.labels import NONE_OF_THESE
+from data.labels import NONE_OF_THESE, spoken
 
 # How sure an answer must be to be shown as such. The probabilities are calibrated, so at 0.90 one
 # answer in ten is wrong, and below 0.60 nearly every second.
@@ -142,8 +142,8 @@ def confidence(prediction: Prediction) -> tuple[str, str]:
 
 
 def pretty(label: str) -> str:
-    """Return a label as people write it."""
-    return label.replace("_", " ").capitalize()
+    """Return a label as it stands alone."""
+    return spoken(label).capitalize()
 
 
 def percent(probability: float) -> str:
@@ -156,11 +156,11 @@ def _how_sure(prediction: Prediction) -> str:
         return percent(prediction.probability)
     chances = dict(prediction.probabilities)
     chance = f", {percent(chances[prediction.nearest])}" if prediction.nearest in chances else ""
-    return f"The nearest guess is {escape(pretty(prediction.nearest).lower())}{chance}."
+    return f"The nearest guess is {escape(spoken(prediction.nearest))}{chance}."
 
 
 def _why(prediction: Prediction, heat: str) -> str:
-    name = escape(pretty(prediction.label).lower())
+    name = escape(spoken(prediction.label))
     return f"""
   <details class="fc-why">
     <summary>Why?</summary>

@@ -8,6 +8,7 @@ from app.inspection import ReliabilityBin
 from app.tabs.cards import pretty
 from app.tabs.charts import BLUE, GREEN, ORANGE, Axis, Series, line_chart
 from app.tabs.status_html import when
+from data.labels import spoken
 from models.manifest import EvaluationMetrics, ModelManifest
 
 _CURVES = (
@@ -118,7 +119,7 @@ def _cell(label: str, answer: str, count: int, whole: int, *, opens: bool) -> st
     if not count:
         return "<td></td>"
     right = " fc-right" if label == answer else ""
-    words = f"{pretty(label)} answered as {pretty(answer).lower()}: {count} of {whole}"
+    words = f"{pretty(label)} answered as {spoken(answer)}: {count} of {whole}"
     # Darker for a greater share of the row; a lone mistake is still seen.
     style = f"--share:{max(0.12, count / whole):.2f}"
     inner = (

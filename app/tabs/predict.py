@@ -15,6 +15,7 @@ from app.settings import Settings
 from app.tabs import cards
 from app.tabs.thumbnails import LARGE_PX, SMALL_PX, heat_uri, thumbnail_uri
 from app.uploads import read_image, read_images
+from data.labels import spoken
 
 T = TypeVar("T")
 
@@ -237,7 +238,7 @@ def _suggest(
         raise BadRequest("The photo is gone; drop it again.") from error
     review = collection.suggest(file, name)
     return (
-        f'<p class="fc-notice">Thank you. It waits as {escape(cards.pretty(review.label).lower())} '
+        f'<p class="fc-notice">Thank you. It waits as {escape(spoken(review.label))} '
         "until somebody has looked at it.</p>"
     )
 

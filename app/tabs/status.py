@@ -21,6 +21,7 @@ from app.tabs.model_html import (
 )
 from app.tabs.status_html import alerts_html, now_html, over_time_html
 from data.images import load_model_input
+from data.labels import spoken
 
 REFRESH_S: Final = 3.0
 CHARTS_REFRESH_S: Final = 15.0
@@ -157,7 +158,7 @@ def _build_versions(service: PredictionService, inspection: InspectionService, t
             ]
         except Exception as error:
             raise gradio_error(error, new_request_id()) from error
-        words = f"**{pretty(label)}, answered as {pretty(answer).lower()}**: {count:,} photos"
+        words = f"**{pretty(label)}, answered as {spoken(answer)}**: {count:,} photos"
         if len(found) < count:
             missing = "are shown" if found else "is in this store"
             words += f", of which {len(found) or 'none'} {missing}."

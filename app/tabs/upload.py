@@ -21,6 +21,7 @@ from app.tabs.cards import note_html, pretty
 from app.tabs.thumbnails import SMALL_PX, thumbnail_uri
 from app.uploads import read_images
 from data.images import load_model_input
+from data.labels import spoken
 from data.reviews import Review
 from data.store import AddResult, StoredImage
 
@@ -220,8 +221,7 @@ def _build_suspects(collection: CollectionService, learning: LearningService, ta
     def show() -> tuple[Any, Any, str]:
         found = learning.suspects()[:PAGE_LENGTH]
         names = [
-            f"{number}: {pretty(s.label).lower()}, looks like {pretty(s.suggested).lower()} "
-            f"({s.probability:.0%})"
+            f"{number}: {spoken(s.label)}, looks like {spoken(s.suggested)} ({s.probability:.0%})"
             for number, (_, s) in enumerate(found, 1)
         ]
         pictures = [load_model_input(collection.read(image), _GALLERY_PX) for image, _ in found]
@@ -278,8 +278,8 @@ def _review_title(collection: CollectionService) -> str:
 
 
 def _said(review: Review) -> str:
-    answered = pretty(review.answered).lower() if review.answered else "no answer"
-    return f"{pretty(review.label).lower()} / {answered} {review.probability:.0%}"
+    answered = spoken(review.answered) if review.answered else "no answer"
+    return f"{spoken(review.label)} / {answered} {review.probability:.0%}"
 
 
 def _build_gallery(collection: CollectionService, settings: Settings) -> None:
@@ -320,7 +320,7 @@ def _build_gallery(collection: CollectionService, settings: Settings) -> None:
             collection.relabel(digests, name or "")
         except Exception as error:
             raise gradio_error(error, request_id) from error
-        return f'<p class="fc-notice">It is {escape(pretty(name or "").lower())} now.</p>'
+        return f'<p class="fc-notice">It is {escape(spoken(name or ""))} now.</p>'
 
     def undo(digests: list[str]) -> tuple[str, list[str]]:
         back = collection.restore(digests or [i.digest for i in collection.removed(1)])
@@ -428,7 +428,7 @@ def _pairs(
 def _side_by_side(file: UploadedFile, pair: tuple[str, str] | None) -> str:
     if pair is None or file.existing is None:
         return ""
-    sides = ((pair[0], "this photo"), (pair[1], f"here: {pretty(file.existing.label).lower()}"))
+    sides = ((pair[0], "this photo"), (pair[1], f"here: {spoken(file.existing.label)}"))
     figures = "".join(
         f'<figure><img src="{uri}" alt=""><figcaption>{escape(words)}</figcaption></figure>'
         for uri, words in sides

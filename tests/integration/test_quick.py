@@ -97,6 +97,7 @@ def publish_start(state: Path, blocks: int = 0) -> None:
             kinds=columns.kinds,
             maps_output="activation_maps", calibration=calibration, network="tiny", parameters=1,
             sha256=hashlib.sha256(model_bytes).hexdigest(), size_bytes=len(model_bytes),
+            training={"label_smoothing": 0.1, "train_side_px": 20},
         ),
         lambda manifest: {
             KERAS_NAME: (state / KERAS_NAME).read_bytes(),
@@ -200,6 +201,9 @@ def test_the_candidate_tells_how_it_compares_and_where_it_came_from(
     assert manifest.gate.new_photos["kiwi"].images == 18
     assert manifest.gate.recalls["uploads/test"]["kiwi"].recall == 1.0
     assert manifest.training["learned"] == {"kiwi": 18}
+    # What a thorough retraining that goes on from it has to know.
+    assert manifest.training["label_smoothing"] == 0.1
+    assert manifest.training["train_side_px"] == 20
     assert max(manifest.parity.values()) <= 1e-5
 
 

@@ -1,0 +1,44 @@
+"""Which classes have photos enough to be retrained.
+
+The app asks before a retraining starts, and the retraining again: the photos may change in between.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+from data.splits import Split
+
+MIN_NEW_CLASS: Final = 10  # photos to learn from, for a class that is new
+
+
+def too_few_to_rehearse(
+    labels: Iterable[str], counts: Mapping[tuple[str, Split], int]
+) -> list[str]:
+    """Return those labels of a version that a thorough retraining could not rehearse or judge.
+
+    Args:
+        labels: of the version that it would go on from.
+        counts: images in the store, by label and split.
+    """
+    return [
+        label
+        for label in labels
+        if counts.get((label, Split.TRAIN), 0) < MIN_NEW_CLASS
+        or not counts.get((label, Split.TEST))
+    ]
+
+
+def nothing_to_judge_by(
+    labels: Iterable[str], counts: Mapping[tuple[str, Split], int]
+) -> list[str]:
+    """Return those new classes all of whose images are to learn from, as after a relabelling.
+
+    Args:
+        labels: classes that the version does not know.
+        counts: images in the store, by label and split.
+    """
+    return [
+        label
+        for label in labels
+        if not counts.get((label, Split.VALIDATION)) and not counts.get((label, Split.TEST))
+    ]

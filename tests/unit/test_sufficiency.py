@@ -1,0 +1,30 @@
+"""Which classes a retraining has photos enough of."""
+
+from data.splits import Split
+from data.sufficiency import MIN_NEW_CLASS, nothing_to_judge_by, too_few_to_rehearse
+
+
+def test_a_class_is_rehearsed_from_ten_images_and_judged_by_one() -> None:
+    counts = {
+        ("apple", Split.TRAIN): MIN_NEW_CLASS,
+        ("apple", Split.TEST): 1,
+        ("mango", Split.TRAIN): MIN_NEW_CLASS - 1,
+        ("mango", Split.TEST): 9,
+        ("onion", Split.TRAIN): 99,
+        ("onion", Split.VALIDATION): 9,
+    }
+
+    missing = too_few_to_rehearse(["apple", "mango", "onion", "orange"], counts)
+
+    assert missing == ["mango", "onion", "orange"]
+
+
+def test_a_new_class_is_judged_by_validation_or_test() -> None:
+    counts = {
+        ("fig", Split.TRAIN): 40,
+        ("kiwi", Split.TRAIN): 40,
+        ("kiwi", Split.VALIDATION): 1,
+        ("plum", Split.TEST): 1,
+    }
+
+    assert nothing_to_judge_by(["fig", "kiwi", "plum"], counts) == ["fig"]
