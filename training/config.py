@@ -123,7 +123,8 @@ class TrainConfig:
         Raises:
             ValueError: a setting is out of its range.
         """
-        config = cls(**{setting.name: getattr(options, setting.name) for setting in fields(cls)})
+        given = {setting.name: getattr(options, setting.name) for setting in fields(cls)}
+        config = cls(**{name: value for name, value in given.items() if value is not None})
         config.check()
         return config
 
@@ -178,15 +179,18 @@ class TrainConfig:
 
 
 def add_refit_flag(parser: argparse.ArgumentParser) -> None:
-    """Add the flag that takes settings and calibration from a cross-validation."""
+    """Add the flag that takes settings and calibration from a cross-validation.
+
+    ``networks`` is None after it unless that flag was given.
+    """
     parser.add_argument(
         "--refit",
         type=Path,
         metavar="FILE",
         help="result of cross-validate: train with its settings on training and validation images "
-        "together, and take the calibration from it; of the other flags only --networks counts, "
-        "where it asks for more of them",
+        "together, and take the calibration from it; of the other flags only --networks counts",
     )
+    parser.set_defaults(networks=None)
 
 
 def _check(config: TrainConfig, names: Sequence[str], low: int) -> None:

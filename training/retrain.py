@@ -366,9 +366,10 @@ def retrain_from_flags(options: argparse.Namespace, take_snapshot: Callable[[], 
     def run(progress: ConsoleProgress) -> Callable[[Console], None]:
         judged = CrossValidation.read(options.refit) if options.refit else None
         if judged:
-            networks = max(options.networks, judged.config.networks)
-            config = replace(judged.config, networks=networks)
-            config.check()
+            config = judged.config
+            if options.networks is not None:
+                config = replace(config, networks=options.networks)
+                config.check()
         else:
             config = TrainConfig.from_flags(options)
         use_threads(options.threads)

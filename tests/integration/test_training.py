@@ -244,7 +244,7 @@ def test_a_refit_takes_settings_and_calibration_from_it(refit: tuple[ModelVersio
     assert manifest.kinds == ("pear", "other")  # the graph merges them
     assert manifest.training["augmentation"] == "scenes"
     assert manifest.training["steps_per_epoch"] == 3
-    assert manifest.training["networks"] == 2  # more than were judged, as the flag asked
+    assert manifest.training["networks"] == 2  # another number than was judged, as the flag asked
     assert len(manifest.history) == 2
     assert manifest.calibration is not None
     assert manifest.calibration.chosen_on == "drawn/cross-validation"
