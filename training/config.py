@@ -188,7 +188,8 @@ def add_refit_flag(parser: argparse.ArgumentParser) -> None:
         type=Path,
         metavar="FILE",
         help="result of cross-validate: train with its settings on training and validation images "
-        "together, and take the calibration from it; of the other flags only --networks counts",
+        "together, and take the calibration from it; of the other flags only --networks and "
+        "--threads count",
     )
     parser.set_defaults(networks=None)
 
