@@ -15,6 +15,7 @@ from PIL import Image, ImageDraw, ImageEnhance, ImageFilter, ImageFont
 from scipy import ndimage
 
 from data.images import to_model_input
+from training.creatures import draw_creature
 
 _Pixels = NDArray[np.uint8]
 _Rng = np.random.Generator
@@ -157,6 +158,27 @@ def draw_unknown(form: _Pixels, surface: _Pixels, side_px: int, rng: _Rng) -> _P
         made = foreshortened(made, rng)
     picture = _cropped(made, side_px, rng, least=0.6)
     return np.asarray(_compressed(_lit(picture, rng), rng), dtype=np.uint8)
+
+
+def draw_stranger(side_px: int, backgrounds: Sequence[_Pixels], rng: _Rng) -> _Pixels:
+    """Return a made-up creature, mostly on white: uint8 (side_px, side_px, 3).
+
+    Args:
+        side_px: side of the network's square input, in pixels.
+        backgrounds: photos of none of the classes, that skins and surroundings are cut from; may be
+            empty.
+        rng: where every choice comes from.
+    """
+    creature = draw_creature(int(side_px * rng.uniform(0.5, 0.98)), backgrounds, rng)
+    if rng.random() < _REPLACED:
+        scene = Image.new("RGB", (side_px, side_px), (255, 255, 255))
+    else:
+        scene = _background(side_px, backgrounds, rng)
+    left, top = (int(rng.integers(side_px - side + 1)) for side in creature.size)
+    scene.paste(creature, (left, top), creature)
+    if rng.random() >= _UNTOUCHED:
+        scene = _compressed(_lit(scene, rng), rng)
+    return np.asarray(scene, dtype=np.uint8)
 
 
 def foreshortened(image: _Pixels, rng: _Rng) -> _Pixels:

@@ -26,6 +26,7 @@ from data.snapshot import SnapshotImage
 from training.augment import (
     augment,
     draw_clutter,
+    draw_stranger,
     draw_texture,
     draw_unknown,
     is_on_white,
@@ -38,6 +39,7 @@ KEPT_SIDE_PX: Final = 224  # a photo is kept no larger: room for crops, without 
 NONE_SHARE: Final = 0.34  # of the draws, for a network with a column for none-of-these
 TEXTURE_SHARE: Final = 0.05  # of the draws of none-of-these: surfaces with nothing on them
 CLUTTER_SHARE: Final = 0.10  # of the draws of none-of-these: shapes and letters
+STRANGER_SHARE: Final = 0.12  # of the draws of none-of-these: made-up creatures
 UNKNOWN_SHARE: Final = 0.04  # of the draws of none-of-these: made-up things on white
 DRAWN_SHARE: Final = 0.02  # of all draws: drawn fruit, which the page offers to try
 _DRAWN_EACH: Final = 6  # drawings of a class
@@ -141,6 +143,8 @@ def _draw(
             return draw_texture(side_px, rng), other
         if kind < TEXTURE_SHARE + CLUTTER_SHARE:
             return draw_clutter(side_px, rng), other
+        if kind < TEXTURE_SHARE + CLUTTER_SHARE + STRANGER_SHARE:
+            return draw_stranger(side_px, pool.backgrounds, rng), other
         if kind > 1 - UNKNOWN_SHARE and pool.forms and pool.backgrounds:
             form = pool.forms[int(rng.integers(len(pool.forms)))]
             surface = pool.backgrounds[int(rng.integers(len(pool.backgrounds)))]

@@ -1,0 +1,158 @@
+"""Made-up creatures: a body with limbs and smaller parts, as animals, tools and toys have.
+
+Fruit is one round or long body, and so is nearly all else that the archives show on white. A network
+that saw no other outline goes by the colour: it took a chimpanzee for an eggplant, and a duck for a
+banana. What outlines without end that no fruit has give is in ``training/EXPERIMENTS.md``.
+"""
+
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw
+from scipy import ndimage
+
+_Pixels = NDArray[np.uint8]
+_Points = NDArray[np.float64]
+_Rng = np.random.Generator
+
+_HARMONICS: Final = range(2, 6)  # of a body's outline; the first would only move it
+_FULL_TURN: Final = 2 * np.pi
+
+
+def draw_creature(side_px: int, surfaces: Sequence[_Pixels], rng: _Rng) -> Image.Image:
+    """Return a creature on nothing: RGBA, its longer side side_px.
+
+    Args:
+        side_px: in pixels.
+        surfaces: photos, uint8 (H, W, 3), whose parts some of the skins are cut from; may be empty.
+        rng: where every choice comes from.
+    """
+    outlines = _outlines(rng)
+    low = np.min([points.min(axis=0) for points in outlines], axis=0)
+    high = np.max([points.max(axis=0) for points in outlines], axis=0)
+    scale = (side_px - 1) / float((high - low).max())
+    width, height = (int(size) + 1 for size in (high - low) * scale)
+    creature = Image.new("RGBA", (width, height))
+    colours = _colours(rng)
+    shaded = rng.random() < 0.8
+    for points in outlines:
+        colour = colours[int(rng.integers(len(colours)))]
+        _paint(creature, (points - low) * scale, colour, surfaces, rng, shaded=shaded)
+    return creature
+
+
+def _outlines(rng: _Rng) -> list[_Points]:
+    """Return the polygons of the parts, (n, 2) each, the body first; its radius is about 1."""
+    outlines = [_turned(_body(rng), rng.uniform(0, _FULL_TURN))]
+    in_pairs = rng.random() < 0.5
+    for _ in range(int(rng.integers(2, 8))):
+        holder = outlines[int(rng.integers(len(outlines)))]
+        joint = holder[int(rng.integers(len(holder)))]
+        outwards = np.arctan2(*(joint - holder.mean(axis=0))[::-1]) + rng.normal(0, 0.5)
+        if rng.random() < 0.65:
+            part = _limb(rng) * rng.uniform(0.4, 1.3)
+        else:
+            part = _body(rng) * rng.uniform(0.2, 0.8)
+            part[:, 0] -= 0.7 * part[:, 0].min()
+        outlines.append(_turned(part, outwards) + joint)
+        if in_pairs:
+            beside = rng.normal(0, (0.5, 0.2))
+            outlines.append(_turned(part, outwards + rng.normal(0, 0.25)) + joint + beside)
+    if rng.random() < 0.5:  # eyes, buttons, wheels
+        for _ in range(int(rng.integers(1, 5))):
+            angles = np.linspace(0, _FULL_TURN, 12)
+            circle = np.stack([np.cos(angles), np.sin(angles)], axis=1)
+            place = outlines[0][int(rng.integers(len(outlines[0])))] * rng.uniform(0, 0.8)
+            outlines.append(circle * rng.uniform(0.05, 0.2) + place)
+    return outlines
+
+
+def _body(rng: _Rng) -> _Points:
+    """Return a closed curve around the origin, longer along x."""
+    angles = np.linspace(0, _FULL_TURN, 48, endpoint=False)
+    radius = 1 + sum(
+        rng.normal(0, 0.22 / k) * np.cos(k * angles + rng.uniform(0, _FULL_TURN))
+        for k in _HARMONICS
+    )
+    flat = rng.uniform(0.12, 1)
+    return np.stack([radius * np.cos(angles), radius * np.sin(angles) * flat], axis=1)
+
+
+def _limb(rng: _Rng) -> _Points:
+    """Return a bent strip from the origin along x, about 2 long, wider at one end."""
+    along = np.linspace(0, 1, 12)
+    angles = np.cumsum(np.full(len(along), rng.normal(0, 1.2) / len(along)))
+    middle = np.cumsum(np.stack([np.cos(angles), np.sin(angles)], axis=1), axis=0) / 6
+    half_width = rng.uniform(0.05, 0.3) * (1 + rng.uniform(-0.8, 0.8) * along)
+    across = np.stack([-np.sin(angles), np.cos(angles)], axis=1) * half_width[:, None]
+    return np.concatenate([middle + across, (middle - across)[::-1]])
+
+
+def _turned(points: _Points, angle: float) -> _Points:
+    cos, sin = np.cos(angle), np.sin(angle)
+    return points @ np.array([[cos, sin], [-sin, cos]])
+
+
+def _colours(rng: _Rng) -> NDArray[np.float64]:
+    """Return three colours, (3, 3), 0..255: any, or with little colour as fur and metal have."""
+    if rng.random() < 0.5:
+        colours = rng.uniform(0, 255, (3, 3))
+    else:
+        colours = rng.uniform(0, 230, (3, 1)) * rng.uniform(0.85, 1.15, (3, 3))
+    if rng.random() < 0.5:
+        colours = colours[0] * rng.uniform(0.6, 1.4, (3, 1))
+    return colours
+
+
+def _paint(
+    creature: Image.Image,
+    points: _Points,
+    colour: NDArray[np.float64],
+    surfaces: Sequence[_Pixels],
+    rng: _Rng,
+    *,
+    shaded: bool,
+) -> None:
+    left, top = np.floor(points.min(axis=0)).astype(int).tolist()
+    width, height = (np.ceil(np.ptp(points, axis=0)).astype(int) + 2).tolist()
+    mask = Image.new("L", (width, height))
+    ImageDraw.Draw(mask).polygon([tuple(p) for p in points - (left, top)], fill=255)
+    skin = _skin(width, height, colour, surfaces, rng)
+    if shaded:
+        depth = ndimage.distance_transform_edt(np.asarray(mask))
+        across = np.linspace(-0.5, 0.5, width) * rng.uniform(-1, 1)
+        down = np.linspace(-0.5, 0.5, height)[:, None] * rng.uniform(-1, 1)
+        light = (0.75 + 0.5 * np.sqrt(depth / max(1.0, depth.max()))) * (1 + across + down)
+        skin = skin * light[..., None]
+    part = Image.fromarray(skin.clip(0, 255).astype(np.uint8))
+    creature.paste(part, (left, top), mask)
+
+
+def _skin(
+    width: int,
+    height: int,
+    colour: NDArray[np.float64],
+    surfaces: Sequence[_Pixels],
+    rng: _Rng,
+) -> NDArray[np.float64]:
+    """Return a part's surface, (height, width, 3): of a photo, mottled, or plain."""
+    kind = rng.random()
+    if kind < 0.5 and surfaces:
+        photo = surfaces[int(rng.integers(len(surfaces)))]
+        rows, columns = photo.shape[:2]
+        size = max(1, int(min(rows, columns) * rng.uniform(0.2, 0.7)))
+        y, x = int(rng.integers(rows - size + 1)), int(rng.integers(columns - size + 1))
+        cut = Image.fromarray(photo[y : y + size, x : x + size]).resize((width, height))
+        skin = np.asarray(cut, float)
+        if rng.random() < 0.5:
+            light = skin.mean(axis=2, keepdims=True)
+            return colour * (light / max(1.0, float(light.mean())))
+        return skin
+    if kind < 0.8:
+        cells = int(rng.choice([2, 4, 10, 30]))
+        noise = Image.fromarray(rng.integers(0, 256, (cells, cells), dtype=np.uint8))
+        mottled = np.asarray(noise.resize((width, height)), float)[..., None] / 255 - 0.5
+        return colour * (1 + mottled * rng.uniform(0.1, 1.2))
+    return np.broadcast_to(colour, (height, width, 3))
