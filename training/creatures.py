@@ -1,8 +1,8 @@
 """Made-up creatures: a body with limbs and smaller parts, as animals, tools and toys have.
 
-Fruit is one round or long body, and so is nearly all else that the archives show on white. A network
-that saw no other outline goes by the colour: it took a chimpanzee for an eggplant, and a duck for a
-banana. What outlines without end that no fruit has give is in ``training/EXPERIMENTS.md``.
+Fruit is one round or long body, and so is nearly all else that the archives show on white. A
+network that saw no other outline goes by the colour: it took a chimpanzee for an eggplant, and a
+duck for a banana. What these outlines give is in ``training/EXPERIMENTS.md``.
 """
 
 from collections.abc import Sequence
@@ -92,7 +92,8 @@ def _limb(rng: _Rng) -> _Points:
 
 def _turned(points: _Points, angle: float) -> _Points:
     cos, sin = np.cos(angle), np.sin(angle)
-    return points @ np.array([[cos, sin], [-sin, cos]])
+    turned: _Points = points @ np.array([[cos, sin], [-sin, cos]])
+    return turned
 
 
 def _colours(rng: _Rng) -> NDArray[np.float64]:
@@ -148,7 +149,7 @@ def _skin(
         skin = np.asarray(cut, float)
         if rng.random() < 0.5:
             light = skin.mean(axis=2, keepdims=True)
-            return colour * (light / max(1.0, float(light.mean())))
+            skin = colour * (light / max(1.0, float(light.mean())))
         return skin
     if kind < 0.8:
         cells = int(rng.choice([2, 4, 10, 30]))

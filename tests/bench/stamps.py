@@ -4,10 +4,10 @@
     python -m tests.bench.stamps stamps/usr/share/tuxpaint/stamps sorted
     python -m training evaluate --data sorted
 
-Some 700 animals, tools, letters, coins and plants on nothing (https://tuxpaint.org, GPL-2 and public
-domain), thirteen of them fruit that the model knows. They come from nowhere near the archives that
-it learned from, and no network was trained on them. Drawn food, and the mirrored copies of other
-stamps, are left out. Each is set on white with a margin, as the page shows one.
+Some 700 animals, tools, letters, coins and plants on nothing (https://tuxpaint.org, GPL-2 and
+public domain), thirteen of them fruit that the model knows. They come from nowhere near the
+archives that it learned from, and no network was trained on them. Cartoons, and the mirrored
+copies of other stamps, are left out. Each is set on white with a margin.
 """
 
 import argparse

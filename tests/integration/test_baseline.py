@@ -117,6 +117,22 @@ def test_pictures_of_nothing_get_no_name(service: PredictionService, kind: str) 
     assert service.predict(as_png(picture)).label == NONE_OF_THESE
 
 
+def test_made_up_creatures_get_no_name(service: PredictionService) -> None:
+    pytest.importorskip("scipy")
+    from training.creatures import draw_creature
+
+    rng = np.random.default_rng(1000)
+    answers = []
+    for _ in range(100):
+        creature = draw_creature(200, [], rng)
+        picture = Image.new("RGB", (240, 240), "white")
+        picture.paste(creature, ((240 - creature.width) // 2, 20), creature)
+        answers.append(service.predict(as_png(picture)).label)
+
+    # The version before it refused 55 of them.
+    assert answers.count(NONE_OF_THESE) >= 95
+
+
 def test_the_answer_comes_from_where_the_fruit_is(service: PredictionService) -> None:
     picture = Image.new("RGB", (400, 400), "white")
     picture.paste(draw_fruit("banana", 200), (0, 0))
