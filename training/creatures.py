@@ -1,7 +1,8 @@
 """Made-up creatures: a body with limbs and smaller parts, as animals, tools and toys have.
 
 Fruit is one round or long body, and so is nearly all else that the archives show on white. A
-network that saw no other outline took a chimpanzee for an eggplant, and a duck for a banana. What these outlines give is in ``training/EXPERIMENTS.md``.
+network that saw no other outline took a chimpanzee for an eggplant, and a duck for a banana. What
+these outlines give is in ``training/EXPERIMENTS.md``.
 """
 
 from collections.abc import Sequence
