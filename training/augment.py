@@ -24,6 +24,7 @@ _WHITE: Final = 228  # darkest channel of a pixel that may be paper
 _BORDER_ON_WHITE: Final = 0.9  # share of the border that is paper in a picture on white
 _UNTOUCHED: Final = 0.15  # of all pictures: resized as served and nothing else
 _REPLACED: Final = 0.7  # of the pictures on white: another background
+_ALONE: Final = 0.7  # of the made-up creatures: on white
 _LEAST_CROP: Final = 0.35  # of the area
 _SET_BACK: Final = 0.25  # of the photos: seen from farther away, before other things
 _FORESHORTENED: Final = 0.3  # of the pictures on white: seen nearer to the end of the thing
@@ -170,7 +171,7 @@ def draw_stranger(side_px: int, backgrounds: Sequence[_Pixels], rng: _Rng) -> _P
         rng: where every choice comes from.
     """
     creature = draw_creature(int(side_px * rng.uniform(0.5, 0.98)), backgrounds, rng)
-    if rng.random() < _REPLACED:
+    if rng.random() < _ALONE:
         scene = Image.new("RGB", (side_px, side_px), (255, 255, 255))
     else:
         scene = _background(side_px, backgrounds, rng)

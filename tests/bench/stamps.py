@@ -17,16 +17,8 @@ from typing import Final
 
 from PIL import Image
 
-FRUIT: Final = {
-    "apple": "apple",
-    "avocado": "avocado",
-    "banana": "banana",
-    "eggplant": "eggplant",
-    "mango": "mango",
-    "onion": "onion",
-    "orange": "orange",
-    "sliced_orange": "orange",
-}
+from data.labels import BASE_LABELS
+
 _SIDE_PX: Final = 320
 _LONGER_SIDE: Final = 0.85  # of the picture's
 
@@ -46,14 +38,14 @@ def main() -> None:
         label = label_of(path) if group == "food" else group
         folder = options.sorted / label
         folder.mkdir(exist_ok=True)
-        on_white(path).save(folder / f"{'-'.join(path.relative_to(options.stamps).parts)}")
+        on_white(path).save(folder / "-".join(path.relative_to(options.stamps).parts))
         counts[label] += 1
     print(", ".join(f"{label} {count}" for label, count in sorted(counts.items())))
 
 
 def label_of(path: Path) -> str:
     """Return the class that a stamp of food shows, or ``food`` for none of them."""
-    return FRUIT.get(path.stem) or FRUIT.get(path.stem.split("_")[0], "food")
+    return next((word for word in path.stem.split("_") if word in BASE_LABELS), "food")
 
 
 def on_white(path: Path) -> Image.Image:

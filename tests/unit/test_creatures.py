@@ -24,7 +24,7 @@ def test_it_has_parts_that_stand_out_from_its_body() -> None:
     made = [np.asarray(draw_creature(90, [], rng))[..., 3] > 0 for _ in range(40)]
 
     def solidity(shown: np.ndarray) -> float:
-        # Of what is within five pixels of the shape and its dents; a round fruit has nearly 1.
+        # Of the shape with its dents filled; a round fruit has nearly 1.
         closed = ndimage.binary_closing(np.pad(shown, 30), iterations=25)
         return float(shown.sum() / closed.sum())
 
