@@ -15,7 +15,8 @@ from PIL import Image, ImageDraw, ImageEnhance, ImageFilter, ImageFont
 from scipy import ndimage
 
 from data.images import to_model_input
-from training.creatures import draw_creature
+from training.creatures import draw_coin, draw_creature
+from training.scenery import draw_scenery
 
 _Pixels = NDArray[np.uint8]
 _Rng = np.random.Generator
@@ -24,7 +25,8 @@ _WHITE: Final = 228  # darkest channel of a pixel that may be paper
 _BORDER_ON_WHITE: Final = 0.9  # share of the border that is paper in a picture on white
 _UNTOUCHED: Final = 0.15  # of all pictures: resized as served and nothing else
 _REPLACED: Final = 0.7  # of the pictures on white: another background
-_ALONE: Final = 0.7  # of the made-up creatures: on white
+_ALONE: Final = 0.7  # of the made-up creatures and coins: on white
+_COINS: Final = 0.1  # of those: coins
 _LEAST_CROP: Final = 0.35  # of the area
 _SET_BACK: Final = 0.25  # of the photos: seen from farther away, before other things
 _FORESHORTENED: Final = 0.3  # of the pictures on white: seen nearer to the end of the thing
@@ -93,7 +95,7 @@ def draw_clutter(side_px: int, rng: _Rng) -> _Pixels:
     """Return shapes, lines and letters on a surface: uint8 (side_px, side_px, 3).
 
     What icons, signs and screenshots look like. A network that saw only photos takes a dark shape
-    on white for an eggplant.
+    on white for an eggplant or an avocado.
     """
     picture = Image.fromarray(draw_texture(side_px, rng))
     if rng.random() < 0.6:
@@ -105,11 +107,12 @@ def draw_clutter(side_px: int, rng: _Rng) -> _Pixels:
         colour = one_colour if single else tuple(rng.integers(0, 256, 3).tolist())
         width = int(rng.integers(1, max(3, side_px // 10)))
         ends = np.sort(rng.uniform(0, side_px, (2, 2)), axis=0).ravel().tolist()
-        kind = rng.integers(6)
+        kind = rng.integers(7)
+        filled = colour if rng.random() < 0.5 else None
         if kind == 0:
-            draw.ellipse(ends, outline=colour, width=width)
+            draw.ellipse(ends, fill=filled, outline=colour, width=width)
         elif kind == 1:
-            draw.rectangle(ends, fill=colour if rng.random() < 0.5 else None, outline=colour)
+            draw.rectangle(ends, fill=filled, outline=colour, width=width)
         elif kind == 2:
             draw.line(rng.uniform(0, side_px, 8).tolist(), fill=colour, width=width)
         elif kind == 3:
@@ -117,6 +120,11 @@ def draw_clutter(side_px: int, rng: _Rng) -> _Pixels:
             draw.arc(ends, start, end, fill=colour, width=width)
         elif kind == 4:
             draw.polygon(rng.uniform(0, side_px, 6).tolist(), fill=colour)
+        elif kind == 5:  # dots in a row
+            radius, step = side_px * rng.uniform(0.03, 0.12), side_px * rng.uniform(0.1, 0.4, 2)
+            for dot in range(3):
+                x, y = ends[:2] + dot * step * (rng.random(2) < 0.7)
+                draw.circle((x, y), radius, fill=colour)
         else:
             letters = "".join(chr(c) for c in rng.integers(33, 127, int(rng.integers(1, 12))))
             size = float(rng.uniform(8, side_px / 2))
@@ -162,7 +170,7 @@ def draw_unknown(form: _Pixels, surface: _Pixels, side_px: int, rng: _Rng) -> _P
 
 
 def draw_stranger(side_px: int, backgrounds: Sequence[_Pixels], rng: _Rng) -> _Pixels:
-    """Return a made-up creature, mostly on white: uint8 (side_px, side_px, 3).
+    """Return a made-up creature or a coin, mostly on white: uint8 (side_px, side_px, 3).
 
     Args:
         side_px: side of the network's square input, in pixels.
@@ -170,13 +178,17 @@ def draw_stranger(side_px: int, backgrounds: Sequence[_Pixels], rng: _Rng) -> _P
             empty.
         rng: where every choice comes from.
     """
-    creature = draw_creature(int(side_px * rng.uniform(0.5, 0.98)), backgrounds, rng)
+    longer = int(side_px * rng.uniform(0.5, 0.98))
+    if rng.random() < _COINS:
+        stranger = draw_coin(longer, rng)
+    else:
+        stranger = draw_creature(longer, backgrounds, rng)
     if rng.random() < _ALONE:
         scene = Image.new("RGB", (side_px, side_px), (255, 255, 255))
     else:
         scene = _background(side_px, backgrounds, rng)
-    left, top = (int(rng.integers(side_px - side + 1)) for side in creature.size)
-    scene.paste(creature, (left, top), creature)
+    left, top = (int(rng.integers(side_px - side + 1)) for side in stranger.size)
+    scene.paste(stranger, (left, top), stranger)
     if rng.random() >= _UNTOUCHED:
         scene = _compressed(_lit(scene, rng), rng)
     return np.asarray(scene, dtype=np.uint8)
@@ -207,8 +219,10 @@ def _background(side_px: int, backgrounds: Sequence[_Pixels], rng: _Rng) -> Imag
     if choice < 0.6 and backgrounds:
         photo = backgrounds[int(rng.integers(len(backgrounds)))]
         return _cropped(photo, side_px, rng, least=0.1)
-    if choice < 0.85:
+    if choice < 0.75:
         return Image.fromarray(draw_texture(side_px, rng))
+    if choice < 0.9:
+        return draw_scenery(side_px, rng)
     grey = tuple(int(c) for c in rng.integers(200, 256) - rng.integers(0, 12, 3))
     return Image.new("RGB", (side_px, side_px), grey)
 

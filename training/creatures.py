@@ -1,4 +1,4 @@
-"""Made-up creatures: a body with limbs and smaller parts, as animals, tools and toys have.
+"""Made-up creatures: a body with limbs and smaller parts, as animals, tools and toys have; coins.
 
 Fruit is one round or long body, and so is nearly all else that the archives show on white. A
 network that saw no other outline took a chimpanzee for an eggplant, and a duck for a banana. What
@@ -36,11 +36,49 @@ def draw_creature(side_px: int, surfaces: Sequence[_Pixels], rng: _Rng) -> Image
     width, height = (int(size) + 1 for size in (high - low) * scale)
     creature = Image.new("RGBA", (width, height))
     colours = _colours(rng)
-    shaded = rng.random() < 0.8
+    shaded, inked = rng.random() < 0.8, rng.random() < 0.2
     for points in outlines:
         colour = colours[int(rng.integers(len(colours)))]
-        _paint(creature, (points - low) * scale, colour, surfaces, rng, shaded=shaded)
+        placed = (points - low) * scale
+        _paint(creature, placed, colour, surfaces, rng, shaded=shaded)
+        if inked:  # as cartoons are
+            line = [(x, y) for x, y in (*placed.tolist(), placed[0].tolist())]
+            ImageDraw.Draw(creature).line(line, fill=(20, 20, 20), width=1 + side_px // 60)
     return creature
+
+
+def draw_coin(side_px: int, rng: _Rng) -> Image.Image:
+    """Return a round piece of metal with a relief, on nothing: RGBA, side_px wide and high.
+
+    Args:
+        side_px: in pixels.
+        rng: where every choice comes from.
+    """
+    middle = side_px / 2
+    relief = Image.new("L", (side_px, side_px))
+    draw = ImageDraw.Draw(relief)
+    for points in _outlines(rng):
+        shown = points * rng.uniform(0.15, 0.35) * middle + middle
+        draw.polygon([(x, y) for x, y in shown.tolist()], fill=int(rng.integers(80, 256)))
+    for inwards in (0.06, 0.1, 0.25)[: int(rng.integers(1, 4))]:
+        edge = side_px * inwards / 2
+        draw.ellipse([edge, edge, side_px - edge, side_px - edge], outline=255)
+    depth = ndimage.gaussian_filter(np.asarray(relief, float), side_px / 120)
+    slopes = np.gradient(depth)
+    toward = rng.uniform(0, _FULL_TURN)
+    lit = 1 + rng.uniform(0.004, 0.02) * (np.cos(toward) * slopes[0] + np.sin(toward) * slopes[1])
+    metal = rng.uniform(70, 220) * np.array([1.0, rng.uniform(0.75, 1.02), rng.uniform(0.45, 1.02)])
+    across = np.linspace(-0.5, 0.5, side_px) * rng.uniform(-0.8, 0.8)
+    colours = metal * (lit * (1 + across))[..., None] + rng.normal(0, 5, (side_px, side_px, 1))
+    coin = Image.fromarray(colours.clip(0, 255).astype(np.uint8)).convert("RGBA")
+    mask = Image.new("L", coin.size)
+    draw = ImageDraw.Draw(mask)
+    draw.ellipse([0, 0, side_px - 1, side_px - 1], fill=255)
+    if rng.random() < 0.25:
+        hole = side_px * rng.uniform(0.05, 0.25)
+        draw.ellipse([middle - hole, middle - hole, middle + hole, middle + hole], fill=0)
+    coin.putalpha(mask)
+    return coin
 
 
 def _outlines(rng: _Rng) -> list[_Points]:
@@ -138,7 +176,7 @@ def _skin(
     surfaces: Sequence[_Pixels],
     rng: _Rng,
 ) -> NDArray[np.float64]:
-    """Return a part's surface, (height, width, 3): of a photo, mottled, or plain."""
+    """Return a part's surface, (height, width, 3): of a photo, mottled, furry, or plain."""
     kind = rng.random()
     if kind < 0.5 and surfaces:
         photo = surfaces[int(rng.integers(len(surfaces)))]
@@ -156,4 +194,9 @@ def _skin(
         noise = Image.fromarray(rng.integers(0, 256, (cells, cells), dtype=np.uint8))
         mottled = np.asarray(noise.resize((width, height)), float)[..., None] / 255 - 0.5
         return colour * (1 + mottled * rng.uniform(0.1, 1.2))
+    if kind < 0.9:
+        along = rng.permutation([0.5, 4])
+        hairs = ndimage.gaussian_filter(rng.normal(0, rng.uniform(0.1, 1), (height, width)), along)
+        furry: NDArray[np.float64] = colour * (1 + hairs[..., None])
+        return furry
     return np.broadcast_to(colour, (height, width, 3))

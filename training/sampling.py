@@ -32,15 +32,18 @@ from training.augment import (
     is_on_white,
 )
 from training.columns import Columns
+from training.scenery import draw_scenery
 
 Key = TypeVar("Key", bound=tuple[str, ...])
 
 KEPT_SIDE_PX: Final = 224  # a photo is kept no larger: room for crops, without filling the memory
 NONE_SHARE: Final = 0.34  # of the draws, for a network with a column for none-of-these
-TEXTURE_SHARE: Final = 0.05  # of the draws of none-of-these: surfaces with nothing on them
-CLUTTER_SHARE: Final = 0.10  # of the draws of none-of-these: shapes and letters
-STRANGER_SHARE: Final = 0.12  # of the draws of none-of-these: made-up creatures
-UNKNOWN_SHARE: Final = 0.04  # of the draws of none-of-these: made-up things on white
+# Of the draws of none-of-these:
+TEXTURE_SHARE: Final = 0.04  # surfaces with nothing on them
+CLUTTER_SHARE: Final = 0.08  # shapes and letters
+SCENERY_SHARE: Final = 0.05  # made-up land, leaves and flowers
+STRANGER_SHARE: Final = 0.14  # made-up creatures and coins
+UNKNOWN_SHARE: Final = 0.04  # made-up things on white
 DRAWN_SHARE: Final = 0.02  # of all draws: drawn fruit, which the page offers to try
 _DRAWN_EACH: Final = 6  # drawings of a class
 
@@ -138,18 +141,32 @@ def _draw(
     if pool.drawings and rng.random() < DRAWN_SHARE:
         picture, target = pool.drawings[int(rng.integers(len(pool.drawings)))]
     elif target >= classes:
-        kind = rng.random()
-        if kind < TEXTURE_SHARE:
-            return draw_texture(side_px, rng), other
-        if kind < TEXTURE_SHARE + CLUTTER_SHARE:
-            return draw_clutter(side_px, rng), other
-        if kind < TEXTURE_SHARE + CLUTTER_SHARE + STRANGER_SHARE:
-            return draw_stranger(side_px, pool.backgrounds, rng), other
-        if kind > 1 - UNKNOWN_SHARE and pool.forms and pool.backgrounds:
-            form = pool.forms[int(rng.integers(len(pool.forms)))]
-            surface = pool.backgrounds[int(rng.integers(len(pool.backgrounds)))]
-            return draw_unknown(form, surface, side_px, rng), other
+        made_up = _draw_made_up(pool, side_px, rng)
+        if made_up is not None:
+            return made_up, other
     return augment(picture, side_px, pool.backgrounds, rng), target
+
+
+def _draw_made_up(
+    pool: PhotoPool, side_px: int, rng: np.random.Generator
+) -> NDArray[np.uint8] | None:
+    """Return a picture of none of the classes that is nobody's photo; None for most draws."""
+    texture, clutter, scenery, stranger, unknown = rng.random() < np.cumsum(
+        [TEXTURE_SHARE, CLUTTER_SHARE, SCENERY_SHARE, STRANGER_SHARE, UNKNOWN_SHARE]
+    )
+    if texture:
+        return draw_texture(side_px, rng)
+    if clutter:
+        return draw_clutter(side_px, rng)
+    if scenery:
+        return np.asarray(draw_scenery(side_px, rng), dtype=np.uint8)
+    if stranger:
+        return draw_stranger(side_px, pool.backgrounds, rng)
+    if unknown and pool.forms and pool.backgrounds:
+        form = pool.forms[int(rng.integers(len(pool.forms)))]
+        surface = pool.backgrounds[int(rng.integers(len(pool.backgrounds)))]
+        return draw_unknown(form, surface, side_px, rng)
+    return None
 
 
 def shares(images: Sequence[SnapshotImage]) -> NDArray[np.float64]:
