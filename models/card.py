@@ -95,11 +95,26 @@ def _scores(manifest: ModelManifest) -> str:
         )
     if any(name.endswith("/cross-validation") for name in manifest.metrics):
         notes.append(
-            "`cross-validation`: every scene was judged by a network of the same settings that had "
-            "not seen any photo of it; the published one was then trained on all of them."
-            + (" Those networks were in floats." if manifest.precision == "int8" else "")
+            "`cross-validation`: every scene was judged by a network that had not seen any photo "
+            f"of it; the published one was then trained on all of them. {_folds(manifest)}"
         )
     return _table(heads, rows) + "\n\n" + " ".join(notes)
+
+
+def _folds(manifest: ModelManifest) -> str:
+    """Say how the networks that were judged differ from the published one."""
+    if not manifest.folds:
+        same = "How far its settings are those of the ones that were judged was not recorded."
+    else:
+        ones, own = manifest.folds, manifest.training
+        differing = [
+            f"{name} {ones.get(name, 'not recorded')} instead of {own.get(name, 'not recorded')}"
+            for name in {**own, **ones}
+            if ones.get(name) != own.get(name)
+        ]
+        same = "The settings were the same"
+        same += f", but for {', '.join(differing)}." if differing else "."
+    return same + (" Those networks were in floats." if manifest.precision == "int8" else "")
 
 
 def _others(manifest: ModelManifest) -> str:

@@ -239,7 +239,8 @@ class ModelManifest(_Frozen):
         size_bytes: its size.
         network: the name in the table of networks.
         parameters: trainable and fixed weights of the network, counted together.
-        training: every setting of the run.
+        training: every setting of the run, and by ``draws`` which pictures were made up.
+        folds: the same of the networks behind the figures of a cross-validation; empty without.
         history: one entry an epoch, as Keras reports it.
         metrics: by ``<source>/<split>``.
         others: by the same, where no picture showed one of the classes.
@@ -268,6 +269,7 @@ class ModelManifest(_Frozen):
     network: str
     parameters: int
     training: dict[str, Any] = Field(default_factory=dict)
+    folds: dict[str, Any] = Field(default_factory=dict)
     history: list[dict[str, float]] = Field(default_factory=list)
     metrics: dict[str, EvaluationMetrics] = Field(default_factory=dict)
     others: dict[str, OtherMetrics] = Field(default_factory=dict)

@@ -1,10 +1,10 @@
 """Every setting of a training run; the command-line flags are these fields."""
 
 import argparse
-from collections.abc import Sequence
-from dataclasses import MISSING, dataclass, field, fields
+from collections.abc import Mapping, Sequence
+from dataclasses import MISSING, asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 SCHEDULES = ("plateau", "cosine")
 AUGMENTATIONS = ("turns", "scenes")
@@ -12,6 +12,10 @@ AUGMENTATIONS = ("turns", "scenes")
 SMOOTHING = "label_smoothing"
 TRAIN_SIDE = "train_side_px"
 MAX_STAGES = 7  # of EfficientNet-Lite
+# Raised with every change of the pictures that 'scenes' draws: what was measured with others is not
+# of the same settings. 1 had no creatures; 2 had those; 3 has scenery, coins and filled shapes.
+DRAWS: Final = 3
+_DRAWS: Final = "draws"
 
 
 def _setting(default: Any, help_text: str) -> Any:
@@ -89,6 +93,15 @@ class TrainConfig:
     def learned_side_px(self) -> int:
         """Side of the square pictures that train, in pixels."""
         return self.train_side_px or self.side_px
+
+    def record(self) -> dict[str, Any]:
+        """Return what a manifest says of the run: every setting, and which pictures were drawn."""
+        return asdict(self) | ({_DRAWS: DRAWS} if self.augmentation == "scenes" else {})
+
+    @classmethod
+    def of_record(cls, record: Mapping[str, Any]) -> "TrainConfig":
+        """Return the settings in a record."""
+        return cls(**{name: value for name, value in record.items() if name != _DRAWS})
 
     @classmethod
     def add_flags(cls, parser: argparse.ArgumentParser, *, defaults: bool = True) -> None:

@@ -10,7 +10,7 @@ The folds also differ in their seed, so that what they answer alike does not han
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -68,7 +68,7 @@ class CrossValidation(BaseModel):
     @property
     def config(self) -> TrainConfig:
         """The settings that were judged."""
-        return TrainConfig(**self.training)
+        return TrainConfig.of_record(self.training)
 
     def check(self, snapshot: Snapshot) -> None:
         """Check that it judged these images.
@@ -212,7 +212,7 @@ def _judge(
 
     return CrossValidation(
         snapshot=snapshot.digest,
-        training=asdict(config),
+        training=config.record(),
         labels=labels,
         calibration=calibration,
         metrics={f"{source}/{SPLIT_NAME}": scores(rows) for source, rows in sources.items()},

@@ -8,7 +8,7 @@ import argparse
 import hashlib
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from importlib.metadata import version as library_version
 from pathlib import Path
 
@@ -176,7 +176,8 @@ def retrain(
             size_bytes=len(content),
             network=config.network,
             parameters=trained.model.count_params(),
-            training=asdict(config),
+            training=config.record(),
+            folds=cross_validation.training if cross_validation else {},
             history=trained.history,
             metrics=metrics,
             others=others,

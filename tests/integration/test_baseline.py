@@ -129,7 +129,22 @@ def test_made_up_creatures_get_no_name(service: PredictionService) -> None:
         picture.paste(creature, ((240 - creature.width) // 2, 20), creature)
         answers.append(service.predict(as_png(picture)).label)
 
-    # The version before it refused 55 of them.
+    assert answers.count(NONE_OF_THESE) >= 95
+
+
+def test_made_up_coins_and_scenery_get_no_name(service: PredictionService) -> None:
+    pytest.importorskip("scipy")
+    from training.creatures import draw_coin
+    from training.scenery import draw_scenery
+
+    rng = np.random.default_rng(1000)
+    answers = []
+    for _ in range(50):
+        coin = draw_coin(200, rng)
+        picture = Image.new("RGB", (240, 240), "white")
+        picture.paste(coin, (20, 20), coin)
+        answers += [service.predict(as_png(p)).label for p in (picture, draw_scenery(240, rng))]
+
     assert answers.count(NONE_OF_THESE) >= 95
 
 

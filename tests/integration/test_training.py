@@ -245,6 +245,8 @@ def test_a_refit_takes_settings_and_calibration_from_it(refit: tuple[ModelVersio
     assert manifest.training["augmentation"] == "scenes"
     assert manifest.training["steps_per_epoch"] == 3
     assert manifest.training["networks"] == 2  # another number than was judged, as the flag asked
+    assert manifest.training == {**manifest.folds, "networks": 2}
+    assert manifest.training["draws"] >= 3
     assert len(manifest.history) == 2
     assert manifest.calibration is not None
     assert manifest.calibration.chosen_on == "drawn/cross-validation"

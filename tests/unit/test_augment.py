@@ -9,6 +9,7 @@ from data.drawings import draw_fruit
 from training.augment import (
     augment,
     cut_out,
+    draw_clutter,
     draw_texture,
     draw_unknown,
     foreshortened,
@@ -102,6 +103,22 @@ def test_textures_differ_and_fill_the_square() -> None:
 
     assert {t.shape for t in textures} == {(48, 48, 3)}
     assert len({t.tobytes() for t in textures}) == 30
+
+
+def test_clutter_has_filled_and_empty_shapes_on_white_and_on_surfaces() -> None:
+    rng = np.random.default_rng(0)
+    made = [draw_clutter(64, rng) for _ in range(60)]
+
+    assert {(m.shape, m.dtype) for m in made} == {((64, 64, 3), np.dtype(np.uint8))}
+    white = np.array([(m == 255).all(axis=-1).mean() for m in made])
+    assert 0.3 < np.mean(white > 0.2) < 0.9
+    assert np.ptp(white[white > 0.2]) > 0.5
+
+
+def test_the_smallest_side_has_room_for_clutter() -> None:
+    rng = np.random.default_rng(0)
+
+    assert {draw_clutter(16, rng).shape for _ in range(100)} == {(16, 16, 3)}
 
 
 def test_an_unknown_thing_has_the_form_of_one_picture_and_another_surface() -> None:

@@ -57,6 +57,20 @@ def test_card_states_what_was_refused_where_no_class_was_shown() -> None:
     assert "| `icons/cross-validation` | 300 | 99.0% | 0.996 |" in text
 
 
+def test_card_states_how_the_networks_of_a_cross_validation_differ() -> None:
+    judged = {"metrics": {"grocery/cross-validation": SCORES}, "precision": "int8"}
+    one = {"networks": 1, "seed": 20, "draws": 3}
+
+    before = card_text(manifest(**judged, training=one))
+    same = card_text(manifest(**judged, training=one, folds=one))
+    other = card_text(manifest(**judged, training=one, folds={"networks": 3, "seed": 20}))
+
+    assert "was not recorded. Those networks were in floats." in before
+    assert "The settings were the same. Those" in same
+    assert "but for networks 3 instead of 1, draws not recorded instead of 3." in other
+    assert "every scene was judged" not in card_text(manifest(folds=one))
+
+
 def test_card_states_classes_scores_intervals_and_licences() -> None:
     text = card_text(manifest())
 

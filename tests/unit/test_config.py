@@ -4,7 +4,7 @@ import argparse
 
 import pytest
 
-from training.config import TrainConfig
+from training.config import DRAWS, TrainConfig
 
 
 def parsed(*arguments: str) -> TrainConfig:
@@ -46,3 +46,11 @@ def test_flags_set_fields() -> None:
 def test_a_value_out_of_range_is_refused(flags: list[str], words: str) -> None:
     with pytest.raises(ValueError, match=words):
         parsed(*flags)
+
+
+def test_a_record_names_the_pictures_that_were_drawn_and_gives_the_settings_again() -> None:
+    config = TrainConfig(augmentation="scenes", epochs=7)
+
+    assert config.record()["draws"] == DRAWS
+    assert TrainConfig.of_record(config.record()) == config
+    assert "draws" not in TrainConfig(augmentation="turns").record()

@@ -1,10 +1,10 @@
-"""Made-up creatures have many outlines, none of them a fruit's."""
+"""Made-up creatures have many outlines, none of them a fruit's; coins are round and of metal."""
 
 import numpy as np
 from scipy import ndimage
 
 from training.augment import draw_stranger
-from training.creatures import draw_creature
+from training.creatures import draw_coin, draw_creature
 
 BLUE = np.full((60, 80, 3), (20, 40, 200), np.uint8)
 
@@ -45,6 +45,27 @@ def test_surfaces_of_photos_are_among_its_skins() -> None:
         return float(np.mean(np.array(alike) > 0.02))
 
     assert are_of_the_photo([BLUE]) > are_of_the_photo([]) + 0.2
+
+
+def test_a_part_of_them_has_lines_around_its_parts() -> None:
+    rng = np.random.default_rng(0)
+    made = [np.asarray(draw_creature(90, [], rng)) for _ in range(60)]
+
+    ink = [((m == (20, 20, 20, 255)).all(axis=-1)).mean() > 0.03 for m in made]
+    assert 0.05 < np.mean(ink) < 0.4
+
+
+def test_a_coin_is_round_of_dull_colours_and_has_a_relief() -> None:
+    rng = np.random.default_rng(0)
+    made = [np.asarray(draw_coin(80, rng), float) for _ in range(40)]
+
+    assert {m.shape for m in made} == {(80, 80, 4)}
+    shown = np.array([(m[..., 3] > 0).mean() for m in made])
+    assert shown.max() <= 0.8 < np.quantile(shown, 0.8) + 0.05  # of a disc pi / 4
+    assert shown.min() < 0.75  # some have a hole
+    within = [m[m[..., 3] > 0][:, :3] for m in made]
+    assert all(colours[:, 0].mean() >= 0.95 * colours[:, 2].mean() for colours in within)
+    assert np.median([colours.std(axis=0).mean() for colours in within]) > 8
 
 
 def test_a_stranger_is_a_model_input_mostly_on_white_and_follows_from_the_seed() -> None:
