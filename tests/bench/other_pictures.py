@@ -51,7 +51,9 @@ _SETS: Final = {
 }
 _FOLDER: Final = {"pysiogame": "art4apps", "scratch": "Media"}  # the others: anywhere
 _PICTURES: Final = {".jpg", ".jpeg", ".png", ".gif", ".webp"}
+_PHOTOGRAPHS: Final = {".jpg", ".jpeg"}  # what else those packages hold are icons and plots
 _FOOD: Final = {"food", "fruit_n_veg"}
+_SHOWS_APPLES: Final = "TeapotTexture.jpg"
 _LEAST_PX: Final = 64  # of the shorter side; less is a button or a line
 _STAMP_PX: Final = 320
 _STAMP_SHARE: Final = 0.85  # of the paper, along its longer side
@@ -98,8 +100,9 @@ def found(package: Path, title: str) -> Iterator[_Picture]:
     for path in sorted(package.rglob("*")):
         folders = path.relative_to(package).parts[:-1]
         if (
-            path.suffix.lower() not in _PICTURES
+            path.suffix.lower() not in (_PHOTOGRAPHS if title == "photographs" else _PICTURES)
             or path.is_symlink()
+            or path.name == _SHOWS_APPLES
             or _FOLDER.get(package.name, "") not in ("", *folders)
             or ("food" in title) == _FOOD.isdisjoint(folders)
             or set(re.findall("[a-z]+?(?=s?(?:[^a-z]|$))", path.stem.lower())) & set(BASE_LABELS)
