@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 from scipy import ndimage
 
+from training.outlines import Points, corners, turned
+
 _Pixels = NDArray[np.uint8]
-_Points = NDArray[np.float64]
 _Rng = np.random.Generator
 
 _HARMONICS: Final = range(2, 6)  # of a body's outline; the first would only move it
@@ -42,7 +43,7 @@ def draw_creature(side_px: int, surfaces: Sequence[_Pixels], rng: _Rng) -> Image
         placed = (points - low) * scale
         _paint(creature, placed, colour, surfaces, rng, shaded=shaded)
         if inked:  # as cartoons are
-            line = [(x, y) for x, y in (*placed.tolist(), placed[0].tolist())]
+            line = corners(np.concatenate([placed, placed[:1]]))
             ImageDraw.Draw(creature).line(line, fill=(20, 20, 20), width=1 + side_px // 60)
     return creature
 
@@ -59,7 +60,7 @@ def draw_coin(side_px: int, rng: _Rng) -> Image.Image:
     draw = ImageDraw.Draw(relief)
     for points in _outlines(rng):
         shown = points * rng.uniform(0.15, 0.35) * middle + middle
-        draw.polygon([(x, y) for x, y in shown.tolist()], fill=int(rng.integers(80, 256)))
+        draw.polygon(corners(shown), fill=int(rng.integers(80, 256)))
     for inwards in (0.06, 0.1, 0.25)[: int(rng.integers(1, 4))]:
         edge = side_px * inwards / 2
         draw.ellipse([edge, edge, side_px - edge, side_px - edge], outline=255)
@@ -81,9 +82,9 @@ def draw_coin(side_px: int, rng: _Rng) -> Image.Image:
     return coin
 
 
-def _outlines(rng: _Rng) -> list[_Points]:
+def _outlines(rng: _Rng) -> list[Points]:
     """Return the polygons of the parts, (n, 2) each, the body first; its radius is about 1."""
-    outlines = [_turned(_body(rng), rng.uniform(0, _FULL_TURN))]
+    outlines = [turned(_body(rng), rng.uniform(0, _FULL_TURN))]
     in_pairs = rng.random() < 0.5
     for _ in range(int(rng.integers(2, 8))):
         holder = outlines[int(rng.integers(len(outlines)))]
@@ -94,10 +95,10 @@ def _outlines(rng: _Rng) -> list[_Points]:
         else:
             part = _body(rng) * rng.uniform(0.2, 0.8)
             part[:, 0] -= 0.7 * part[:, 0].min()
-        outlines.append(_turned(part, outwards) + joint)
+        outlines.append(turned(part, outwards) + joint)
         if in_pairs:
             beside = rng.normal(0, (0.5, 0.2))
-            outlines.append(_turned(part, outwards + rng.normal(0, 0.25)) + joint + beside)
+            outlines.append(turned(part, outwards + rng.normal(0, 0.25)) + joint + beside)
     if rng.random() < 0.5:  # eyes, buttons, wheels
         for _ in range(int(rng.integers(1, 5))):
             angles = np.linspace(0, _FULL_TURN, 12)
@@ -107,7 +108,7 @@ def _outlines(rng: _Rng) -> list[_Points]:
     return outlines
 
 
-def _body(rng: _Rng) -> _Points:
+def _body(rng: _Rng) -> Points:
     """Return a closed curve around the origin, longer along x."""
     angles = np.linspace(0, _FULL_TURN, 48, endpoint=False)
     radius = 1 + sum(
@@ -118,7 +119,7 @@ def _body(rng: _Rng) -> _Points:
     return np.stack([radius * np.cos(angles), radius * np.sin(angles) * flat], axis=1)
 
 
-def _limb(rng: _Rng) -> _Points:
+def _limb(rng: _Rng) -> Points:
     """Return a bent strip from the origin along x, about 2 long, wider at one end."""
     along = np.linspace(0, 1, 12)
     angles = np.cumsum(np.full(len(along), rng.normal(0, 1.2) / len(along)))
@@ -126,12 +127,6 @@ def _limb(rng: _Rng) -> _Points:
     half_width = rng.uniform(0.05, 0.3) * (1 + rng.uniform(-0.8, 0.8) * along)
     across = np.stack([-np.sin(angles), np.cos(angles)], axis=1) * half_width[:, None]
     return np.concatenate([middle + across, (middle - across)[::-1]])
-
-
-def _turned(points: _Points, angle: float) -> _Points:
-    cos, sin = np.cos(angle), np.sin(angle)
-    turned: _Points = points @ np.array([[cos, sin], [-sin, cos]])
-    return turned
 
 
 def _colours(rng: _Rng) -> NDArray[np.float64]:
@@ -147,7 +142,7 @@ def _colours(rng: _Rng) -> NDArray[np.float64]:
 
 def _paint(
     creature: Image.Image,
-    points: _Points,
+    points: Points,
     colour: NDArray[np.float64],
     surfaces: Sequence[_Pixels],
     rng: _Rng,
@@ -157,7 +152,7 @@ def _paint(
     left, top = np.floor(points.min(axis=0)).astype(int).tolist()
     width, height = (np.ceil(np.ptp(points, axis=0)).astype(int) + 2).tolist()
     mask = Image.new("L", (width, height))
-    ImageDraw.Draw(mask).polygon([tuple(p) for p in points - (left, top)], fill=255)
+    ImageDraw.Draw(mask).polygon(corners(points - (left, top)), fill=255)
     skin = _skin(width, height, colour, surfaces, rng)
     if shaded:
         depth = ndimage.distance_transform_edt(np.asarray(mask))

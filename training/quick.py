@@ -182,6 +182,7 @@ def quick_retrain(
                     "learned": dict(Counter(i.label for i in learned)),
                     "notes": list(plan.notes),
                 },
+                "folds": {},
                 "history": history,
                 "snapshot": snapshot.digest,
                 "sources": _sources(start.manifest.sources, plan.fresh),

@@ -12,6 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter
 
+from training.outlines import Points, corners, turned
+
 _Floats = NDArray[np.float64]
 _Rng = np.random.Generator
 
@@ -66,8 +68,8 @@ def _foliage(side_px: int, rng: _Rng) -> Image.Image:
         size = length * rng.uniform(0.4, 1.2)
         leaf = _leaf(size, slim, rng.normal(lean, spread)) + rng.uniform(0, side_px, 2)
         half = len(leaf) // 2
-        draw.polygon(_corners(leaf), fill=_colour(shade))
-        draw.polygon(_corners(leaf[: half + 1]), fill=_colour(shade * rng.uniform(0.75, 1)))
+        draw.polygon(corners(leaf), fill=_colour(shade))
+        draw.polygon(corners(leaf[: half + 1]), fill=_colour(shade * rng.uniform(0.75, 1)))
     return _softened(picture, rng)
 
 
@@ -85,7 +87,7 @@ def _flowers(side_px: int, rng: _Rng) -> Image.Image:
         for angle in np.linspace(0, 2 * np.pi, petals, endpoint=False):
             shade = light * rng.uniform(0.7, 1.1)
             petal = _leaf(radius * rng.uniform(0.85, 1.1), slim, angle + rng.normal(0, 0.08))
-            draw.polygon(_corners(petal + middle), fill=_colour(shade))
+            draw.polygon(corners(petal + middle), fill=_colour(shade))
         size = radius * rng.uniform(0.1, 0.35)
         draw.ellipse([*(middle - size), *(middle + size)], fill=_colour(dark))
     return _softened(picture, rng)
@@ -118,14 +120,12 @@ def _noise(side_px: int, rng: _Rng) -> _Floats:
     return noise
 
 
-def _leaf(length: float, slim: float, angle: float) -> _Floats:
+def _leaf(length: float, slim: float, angle: float) -> Points:
     """Return a pointed outline from the origin, (n, 2); its first half is one of its sides."""
     along = np.linspace(0, 1, 9)
     across = np.sin(np.pi * along**0.8) * slim / 2
     outline = np.stack([[*along, *along[::-1]], [*across, *-across[::-1]]], axis=1) * length
-    cos, sin = np.cos(angle), np.sin(angle)
-    turned: _Floats = outline @ np.array([[cos, sin], [-sin, cos]])
-    return turned
+    return turned(outline, angle)
 
 
 def _two_colours(rng: _Rng) -> tuple[_Floats, _Floats]:
@@ -144,7 +144,3 @@ def _softened(picture: Image.Image, rng: _Rng) -> Image.Image:
 def _colour(colour: _Floats) -> tuple[int, int, int]:
     red, green, blue = colour.clip(0, 255).astype(int).tolist()
     return red, green, blue
-
-
-def _corners(points: _Floats) -> list[tuple[float, float]]:
-    return [(x, y) for x, y in points.tolist()]

@@ -9,8 +9,8 @@
 Prints for each set and version how many pictures are refused, and the AUROC of that probability
 against the photos of fruit in shops among the store's test images. The pictures come from nowhere
 near the archives that the versions learned from, and no network was trained on them. What shows a
-shipped class by its name is left out, but of the stamps, where it is a set of its own; equal
-pictures are counted once. Stamps (https://tuxpaint.org), cut out, are set on white.
+shipped class by its name is left out; equal pictures of a package are counted once. Stamps
+(https://tuxpaint.org), cut out, are set on white. Needs the extra ``train``.
 """
 
 import argparse
@@ -33,6 +33,7 @@ from export.parity import onnx_predict
 from models.decision import decide
 from models.registry import ModelVersion, open_registry
 from training.evaluate import auroc
+from training.retrain import predict_all
 
 _SETS: Final = {
     "cut-out photographs": ("tuxpaint-stamps-default",),
@@ -57,7 +58,6 @@ _SHOWS_APPLES: Final = "TeapotTexture.jpg"
 _LEAST_PX: Final = 64  # of the shorter side; less is a button or a line
 _STAMP_PX: Final = 320
 _STAMP_SHARE: Final = 0.85  # of the paper, along its longer side
-_BATCH: Final = 32
 
 _Picture = NDArray[np.uint8]
 
@@ -126,9 +126,7 @@ def answers(version: ModelVersion, pictures: list[_Picture]) -> NDArray[np.float
     """Return the probabilities of the pictures, float32 (N, K)."""
     predict = onnx_predict(version.verify().read_bytes())
     side = version.manifest.input.side_px
-    inputs = [to_model_input(picture, side) for picture in pictures]
-    starts = range(0, len(inputs), _BATCH)
-    return np.concatenate([predict(np.stack(inputs[s : s + _BATCH])) for s in starts])
+    return predict_all(predict, np.stack([to_model_input(picture, side) for picture in pictures]))
 
 
 def on_white(path: Path) -> _Picture:
