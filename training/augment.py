@@ -25,8 +25,9 @@ _WHITE: Final = 228  # darkest channel of a pixel that may be paper
 _BORDER_ON_WHITE: Final = 0.9  # share of the border that is paper in a picture on white
 _UNTOUCHED: Final = 0.15  # of all pictures: resized as served and nothing else
 _REPLACED: Final = 0.7  # of the pictures on white: another background
-_ALONE: Final = 0.7  # of the made-up creatures and coins: on white
+_ALONE: Final = 0.6  # of the made-up creatures and coins: on white
 _COINS: Final = 0.1  # of those: coins
+_NEAR: Final = 0.25  # of those: so near that they may leave the picture
 _LEAST_CROP: Final = 0.35  # of the area
 _SET_BACK: Final = 0.25  # of the photos: seen from farther away, before other things
 _FORESHORTENED: Final = 0.3  # of the pictures on white: seen nearer to the end of the thing
@@ -178,16 +179,20 @@ def draw_stranger(side_px: int, backgrounds: Sequence[_Pixels], rng: _Rng) -> _P
             empty.
         rng: where every choice comes from.
     """
-    longer = int(side_px * rng.uniform(0.5, 0.98))
+    alone, near = rng.random() < _ALONE, rng.random() < _NEAR
+    longer = int(side_px * (rng.uniform(0.9, 2.2) if near else rng.uniform(0.5, 0.98)))
     if rng.random() < _COINS:
         stranger = draw_coin(longer, rng)
     else:
         stranger = draw_creature(longer, backgrounds, rng)
-    if rng.random() < _ALONE:
+    if alone:
         scene = Image.new("RGB", (side_px, side_px), (255, 255, 255))
     else:
         scene = _background(side_px, backgrounds, rng)
-    left, top = (int(rng.integers(side_px - side + 1)) for side in stranger.size)
+        if rng.random() < 0.5:  # out of focus, as what is behind a pet
+            scene = scene.filter(ImageFilter.GaussianBlur(side_px * rng.uniform(0.005, 0.04)))
+    room = [sorted((0, side_px - side)) for side in stranger.size]
+    left, top = (int(rng.integers(low, high + 1)) for low, high in room)
     scene.paste(stranger, (left, top), stranger)
     if rng.random() >= _UNTOUCHED:
         scene = _compressed(_lit(scene, rng), rng)

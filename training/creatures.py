@@ -20,6 +20,17 @@ _Rng = np.random.Generator
 
 _HARMONICS: Final = range(2, 6)  # of a body's outline; the first would only move it
 _FULL_TURN: Final = 2 * np.pi
+_COATS: Final = (
+    (35, 30, 30),
+    (70, 45, 30),
+    (120, 85, 55),
+    (180, 140, 95),
+    (225, 195, 155),
+    (235, 190, 165),
+    (240, 235, 225),
+    (130, 125, 120),
+    (160, 85, 45),
+)
 
 
 def draw_creature(side_px: int, surfaces: Sequence[_Pixels], rng: _Rng) -> Image.Image:
@@ -130,9 +141,12 @@ def _limb(rng: _Rng) -> Points:
 
 
 def _colours(rng: _Rng) -> NDArray[np.float64]:
-    """Return three colours, (3, 3), 0..255: any, or with little colour as fur and metal have."""
-    if rng.random() < 0.5:
+    """Return three colours, (3, 3), 0..255: any, of coats, or with little colour as metal has."""
+    if rng.random() < 0.4:
         colours = rng.uniform(0, 255, (3, 3))
+    elif rng.random() < 0.4:  # of coats, hair and skin
+        chosen = rng.choice(len(_COATS), 3)
+        colours = np.array(_COATS, float)[chosen] * rng.uniform(0.75, 1.2, (3, 1))
     else:
         colours = rng.uniform(0, 230, (3, 1)) * rng.uniform(0.85, 1.15, (3, 3))
     if rng.random() < 0.5:
@@ -184,7 +198,7 @@ def _skin(
             light = skin.mean(axis=2, keepdims=True)
             skin = colour * (light / max(1.0, float(light.mean())))
         return skin
-    if kind < 0.8:
+    if kind < 0.7:
         cells = int(rng.choice([2, 4, 10, 30]))
         noise = Image.fromarray(rng.integers(0, 256, (cells, cells), dtype=np.uint8))
         mottled = np.asarray(noise.resize((width, height)), float)[..., None] / 255 - 0.5

@@ -32,6 +32,7 @@ from training.augment import (
     is_on_white,
 )
 from training.columns import Columns
+from training.cut_fruit import CUT_LABELS, draw_cut_fruit
 from training.scenery import draw_scenery
 
 Key = TypeVar("Key", bound=tuple[str, ...])
@@ -46,6 +47,7 @@ STRANGER_SHARE: Final = 0.14  # made-up creatures and coins
 UNKNOWN_SHARE: Final = 0.04  # made-up things on white
 DRAWN_SHARE: Final = 0.02  # of all draws: drawn fruit, which the page offers to try
 _DRAWN_EACH: Final = 6  # drawings of a class
+CUT_SHARE: Final = 0.025  # of all draws: halves and slices of fruit
 
 
 @dataclass(frozen=True)
@@ -138,8 +140,12 @@ def _draw(
 ) -> tuple[NDArray[np.uint8], int]:
     picture, target = pool.pixels[row], int(pool.targets[row])
     classes, other = len(pool.columns.classes), pool.columns.width - 1
+    cut = [label for label in CUT_LABELS if label in pool.columns.classes]
     if pool.drawings and rng.random() < DRAWN_SHARE:
         picture, target = pool.drawings[int(rng.integers(len(pool.drawings)))]
+    elif cut and rng.random() < CUT_SHARE:
+        label = cut[int(rng.integers(len(cut)))]
+        picture, target = draw_cut_fruit(label, side_px, rng), pool.columns.classes.index(label)
     elif target >= classes:
         made_up = _draw_made_up(pool, side_px, rng)
         if made_up is not None:
