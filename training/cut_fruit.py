@@ -5,7 +5,7 @@ saw only skins took half an orange for an onion. A surface here is a colour for 
 the middle and the edge of an outline, with what lies in it: a stone, segments, rings, seeds.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -57,34 +57,85 @@ def draw_cut_fruit(label: str, side_px: int, rng: _Rng) -> NDArray[np.uint8]:
     return np.asarray(paper, dtype=np.uint8)
 
 
+def draw_other_piece(side_px: int, photos: Sequence[NDArray[np.uint8]], rng: _Rng) -> Image.Image:
+    """Return a thing of the same build that is no fruit, on nothing: RGBA, no side longer.
+
+    Tins, wheels, cakes and balls, as it were: a network that saw such bodies with cut fruit on them
+    alone took every other rendering for one.
+
+    Args:
+        side_px: in pixels.
+        photos: of none of the classes, uint8 (H, W, 3), that surfaces are cut from; may be empty.
+        rng: where every choice comes from.
+    """
+    place = _place(side_px, rng.uniform(0.3, 1), _OUTLINES[int(rng.integers(len(_OUTLINES)))], rng)
+    ball = rng.random() < 0.4
+    if photos and rng.random() < 0.3:
+        photo = Image.fromarray(photos[int(rng.integers(len(photos)))])
+        colours = np.asarray(photo.resize((side_px, side_px)), float)
+    else:
+        # A plain ball may well be a fruit.
+        count = int(rng.integers(3 if ball else 1, 9))
+        shown = (
+            place.depth * count / 2,
+            place.angle / _FULL_TURN * count,
+            place.x * count / 2,
+            np.floor(place.x * count / 2) / 2 + np.floor(place.y * count / 2) / 2,
+        )[int(rng.integers(4))]
+        first, second = rng.uniform(0, 255, (2, 3))
+        colours = _mixed(np.where(shown % 1 > 0.5, 1.0, 0.0), first, second)
+    if ball:
+        toward = rng.uniform(-0.6, 0.6, 2)
+        lit = 1.15 - np.hypot(place.x - toward[0], place.y - toward[1]) ** 2 * rng.uniform(0.2, 0.6)
+        shine = np.exp(-((place.x - toward[0]) ** 2 + (place.y - toward[1]) ** 2) / 0.03)
+        colours = colours * lit[..., None] + 200 * shine[..., None] * rng.uniform(0, 1)
+        return _built(place, colours, rng.uniform(0, 255, 3), rng, thick=0)
+    return _built(place, colours, rng.uniform(0, 255, 3), rng, thick=rng.uniform(0, 0.5))
+
+
 def _piece(label: str, side_px: int, rng: _Rng, *, lengthwise: bool) -> Image.Image:
-    """Return one piece on nothing: RGBA, no side longer than side_px."""
-    surface, skins, flat, shape = _FRUITS[label]
+    """Return one piece of a fruit on nothing: RGBA, no side longer than side_px."""
+    surface, skins, flat, outline = _FRUITS[label]
     skin = _near(skins[int(rng.integers(len(skins)))], rng)
-    place = _place(side_px, flat if lengthwise else 1.0, shape if lengthwise else _round, rng)
-    colours = surface(place, skin, rng) * _uneven(side_px, rng)
+    place = _place(side_px, flat if lengthwise else 1.0, outline if lengthwise else _round, rng)
+    return _built(place, surface(place, skin, rng), skin, rng, thick=rng.uniform(0, 0.3))
+
+
+def _built(
+    place: _Place, colours: _Floats, skin: _Floats, rng: _Rng, *, thick: float
+) -> Image.Image:
+    """Return the surface as it is seen from a side, with the wall under it: RGBA.
+
+    Args:
+        place: (H, W), as high as wide.
+        colours: (H, W, 3), of the surface.
+        skin: the colour of the wall, (3,).
+        rng: where every choice comes from.
+        thick: height of the wall, as a share of the side; without one the surface is not tilted.
+    """
+    side_px = len(place.x)
     inside = (place.depth <= 1) & ~_bitten(place, rng)
-    face = Image.fromarray(np.dstack([colours, inside * 255.0]).clip(0, 255).astype(np.uint8))
+    lit = colours * _uneven(side_px, rng)
+    face = Image.fromarray(np.dstack([lit, inside * 255.0]).clip(0, 255).astype(np.uint8))
     face = face.rotate(rng.uniform(-180, 180), Image.Resampling.BICUBIC)
-    thick = rng.uniform(0, 0.3)
-    height = max(4, int(side_px * rng.uniform(0.5, 1) * (1 - thick)))
-    face = face.resize((side_px, height), Image.Resampling.BICUBIC)
+    tilt = rng.uniform(0.5, 1) * (1 - thick) if thick else 1.0
+    face = face.resize((side_px, max(4, int(side_px * tilt))), Image.Resampling.BICUBIC)
     wall = Image.new("RGB", face.size, tuple(int(c) for c in (skin * 0.85).clip(0, 255)))
     piece = Image.new("RGBA", (side_px, side_px))
-    for down in range(min(side_px - height, int(side_px * thick)), 0, -1):
-        piece.paste(wall, (0, down), face.getchannel("A"))  # what is seen of the skin under the cut
+    for down in range(min(side_px - face.height, int(side_px * thick)), 0, -1):
+        piece.paste(wall, (0, down), face.getchannel("A"))
     piece.paste(face, (0, 0), face)
     return piece.crop(piece.getbbox())
 
 
-def _place(side_px: int, flat: float, shape: Callable[[_Floats], _Floats], rng: _Rng) -> _Place:
+def _place(side_px: int, flat: float, outline: Callable[[_Floats], _Floats], rng: _Rng) -> _Place:
     span = np.linspace(-_MARGIN, _MARGIN, side_px)
     x, y = np.meshgrid(span, span)
     bend = rng.uniform(-0.35, 0.35) * (1 - flat)
     y = (y + bend * (x**2 - 0.5)) / (flat * rng.uniform(0.85, 1.1))
     x = x * rng.uniform(1, 1.1)
     angle = np.arctan2(y, x)
-    edge = shape(angle)
+    edge = outline(angle)
     for harmonic in (2, 3, 5):
         edge = edge + rng.normal(0, 0.02) * np.cos(harmonic * angle + rng.uniform(0, _FULL_TURN))
     return _Place(x, y, angle, np.hypot(x, y) / edge)
@@ -275,3 +326,4 @@ _FRUITS: Final[
     "orange": (_orange, ((245, 145, 25), (235, 120, 20)), 0.95, _round),
 }
 CUT_LABELS: Final = tuple(_FRUITS)
+_OUTLINES: Final = (_round, _round, _with_a_dip, _with_a_neck, _with_a_tip)

@@ -43,11 +43,11 @@ NONE_SHARE: Final = 0.34  # of the draws, for a network with a column for none-o
 TEXTURE_SHARE: Final = 0.04  # surfaces with nothing on them
 CLUTTER_SHARE: Final = 0.08  # shapes and letters
 SCENERY_SHARE: Final = 0.05  # made-up land, leaves and flowers
-STRANGER_SHARE: Final = 0.14  # made-up creatures and coins
+STRANGER_SHARE: Final = 0.14  # made-up creatures, coins and pieces
 UNKNOWN_SHARE: Final = 0.04  # made-up things on white
 DRAWN_SHARE: Final = 0.02  # of all draws: drawn fruit, which the page offers to try
 _DRAWN_EACH: Final = 6  # drawings of a class
-CUT_SHARE: Final = 0.025  # of all draws: halves and slices of fruit
+CUT_SHARE: Final = 0.02  # of all draws: halves and slices of fruit
 
 
 @dataclass(frozen=True)
