@@ -120,3 +120,35 @@ def test_batches_follow_the_shares_and_the_seed(pool: PhotoPool) -> None:
     assert (pictures.shape, pictures.dtype) == ((400, 32, 32, 3), np.dtype(np.uint8))
     assert (pictures == again).all()
     assert np.bincount(targets) / 400 == pytest.approx([0.33, 0.33, 0.34], abs=0.07)
+
+
+def test_cut_fruit_has_the_column_of_its_label(
+    pool: PhotoPool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("training.sampling.CUT_SHARE", 1.0)
+    drawn = list[str]()
+
+    def one_colour(label: str, side_px: int, rng: np.random.Generator) -> np.ndarray:
+        drawn.append(label)
+        return np.full((side_px, side_px, 3), 255 * ("apple", "mango").index(label), np.uint8)
+
+    monkeypatch.setattr("training.sampling.draw_cut_fruit", one_colour)
+    pictures, targets = draw_batch(pool, 60, 16, np.random.default_rng(0))
+
+    # The page's own drawings are the rest.
+    assert len(drawn) > 50
+    assert set(drawn) == {"apple", "mango"}
+    assert set(targets.tolist()) == {0, 1}
+    light = pictures.mean(axis=(1, 2, 3))
+    assert np.median(light[targets == 0]) < 60 < 150 < np.median(light[targets == 1])
+
+
+def test_nothing_is_cut_of_classes_that_users_added(tmp_path: Path) -> None:
+    found = [image for image in images(tmp_path) if image.label in ("kiwi", NONE_OF_THESE)]
+    pool = load_pool(tmp_path, found, Columns(("kiwi",), (NONE_OF_THESE,)))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("training.sampling.CUT_SHARE", 1.0)
+        _, targets = draw_batch(pool, 200, 16, np.random.default_rng(0))
+
+    assert set(targets.tolist()) == {0, 1}
