@@ -183,6 +183,7 @@ def quick_retrain(
                     "notes": list(plan.notes),
                 },
                 "folds": {},
+                "others": {},
                 "history": history,
                 "snapshot": snapshot.digest,
                 "sources": _sources(start.manifest.sources, plan.fresh),

@@ -29,7 +29,7 @@ from training.network import (
 )
 
 _PREDICT_BATCH: Final = 64
-_HEAD_BATCHES: Final = 150
+_HEAD_BATCHES: Final = 100
 
 _Loss = Callable[[keras.KerasTensor, keras.KerasTensor], keras.KerasTensor]
 

@@ -58,7 +58,7 @@ def publish_start(state: Path, blocks: int = 0) -> None:
     import keras
     from keras import layers
 
-    from models.manifest import Calibration
+    from models.manifest import Calibration, OtherMetrics
     from training.columns import OTHER, Columns
     from training.dataset import load_images
     from training.features import Backbone, make_rehearsal
@@ -98,6 +98,8 @@ def publish_start(state: Path, blocks: int = 0) -> None:
             maps_output="activation_maps", calibration=calibration, network="tiny", parameters=1,
             sha256=hashlib.sha256(model_bytes).hexdigest(), size_bytes=len(model_bytes),
             training={"label_smoothing": 0.1, "train_side_px": 20},
+            folds={"networks": 1},
+            others={"drawn/cross-validation": OtherMetrics(images=9, refused=1, auroc=1)},
         ),
         lambda manifest: {
             KERAS_NAME: (state / KERAS_NAME).read_bytes(),
@@ -204,6 +206,9 @@ def test_the_candidate_tells_how_it_compares_and_where_it_came_from(
     # What a thorough retraining that goes on from it has to know.
     assert manifest.training["label_smoothing"] == 0.1
     assert manifest.training["train_side_px"] == 20
+    # What was measured of the version that it starts from, and is not true of this one.
+    assert not manifest.folds
+    assert not manifest.others
     assert max(manifest.parity.values()) <= 1e-5
 
 
