@@ -1,4 +1,4 @@
-"""Made-up cut surfaces of the eight fruits: halves, slices and pieces on white.
+"""Made-up cut surfaces of the eight fruits, and things of the same build that are no fruit.
 
 Nobody cut a fruit for the archives, and many a photo of an avocado shows its stone. A network that
 saw only skins took half an orange for an onion. A surface here is a colour for each place between
@@ -60,8 +60,8 @@ def draw_cut_fruit(label: str, side_px: int, rng: _Rng) -> NDArray[np.uint8]:
 def draw_other_piece(side_px: int, photos: Sequence[NDArray[np.uint8]], rng: _Rng) -> Image.Image:
     """Return a thing of the same build that is no fruit, on nothing: RGBA, no side longer.
 
-    Tins, wheels, cakes and balls, as it were: a network that saw such bodies with cut fruit on them
-    alone took every other rendering for one.
+    Tins, wheels, cakes and balls, as it were: networks that saw such bodies with cut fruit on them
+    alone took twice as many renderings for fruit.
 
     Args:
         side_px: in pixels.
@@ -95,10 +95,11 @@ def draw_other_piece(side_px: int, photos: Sequence[NDArray[np.uint8]], rng: _Rn
 
 def _piece(label: str, side_px: int, rng: _Rng, *, lengthwise: bool) -> Image.Image:
     """Return one piece of a fruit on nothing: RGBA, no side longer than side_px."""
-    surface, skins, flat, outline = _FRUITS[label]
-    skin = _near(skins[int(rng.integers(len(skins)))], rng)
-    place = _place(side_px, flat if lengthwise else 1.0, outline if lengthwise else _round, rng)
-    return _built(place, surface(place, skin, rng), skin, rng, thick=rng.uniform(0, 0.3))
+    fruit = _FRUITS[label]
+    skin = _near(fruit.skins[int(rng.integers(len(fruit.skins)))], rng)
+    flat, outline = (fruit.flat, fruit.outline) if lengthwise else (1.0, _round)
+    place = _place(side_px, flat, outline, rng)
+    return _built(place, fruit.surface(place, skin, rng), skin, rng, thick=rng.uniform(0, 0.3))
 
 
 def _built(
@@ -311,19 +312,32 @@ def _orange(place: _Place, skin: _Floats, rng: _Rng) -> _Floats:
     return _with_skin(place, flesh, skin, rind)
 
 
-_Surface = Callable[[_Place, _Floats, _Rng], _Floats]
-# Of each: its surface, its skins, and how flat it is and which outline it has, cut lengthwise.
-_FRUITS: Final[
-    dict[str, tuple[_Surface, tuple[_Colour, ...], float, Callable[[_Floats], _Floats]]]
-] = {
-    "apple": (_apple, ((190, 35, 40), (120, 165, 50), (215, 190, 80)), 0.95, _with_a_dip),
-    "avocado": (_avocado, ((50, 65, 30), (35, 35, 25), (80, 110, 40)), 0.72, _with_a_neck),
-    "banana": (_banana, ((235, 205, 70), (225, 200, 100)), 0.22, _round),
-    "cucumber": (_cucumber, ((40, 95, 40), (60, 120, 50)), 0.28, _round),
-    "eggplant": (_eggplant, ((55, 25, 60), (90, 45, 95)), 0.45, _with_a_neck),
-    "mango": (_mango, ((225, 150, 50), (120, 140, 50), (200, 90, 50)), 0.65, _round),
-    "onion": (_onion, ((190, 130, 70), (120, 35, 75), (225, 220, 195)), 0.9, _with_a_tip),
-    "orange": (_orange, ((245, 145, 25), (235, 120, 20)), 0.95, _round),
+@dataclass(frozen=True)
+class _Fruit:
+    """How a fruit is cut.
+
+    Attributes:
+        surface: the colours of a cut, (H, W, 3), of its places and the colour of its skin.
+        skins: colours that its skin may have.
+        flat: height of a piece that is cut lengthwise, as a share of its width.
+        outline: of such a piece: the distance of its edge from its middle at each angle.
+    """
+
+    surface: Callable[[_Place, _Floats, _Rng], _Floats]
+    skins: tuple[_Colour, ...]
+    flat: float
+    outline: Callable[[_Floats], _Floats]
+
+
+_FRUITS: Final = {
+    "apple": _Fruit(_apple, ((190, 35, 40), (120, 165, 50), (215, 190, 80)), 0.95, _with_a_dip),
+    "avocado": _Fruit(_avocado, ((50, 65, 30), (35, 35, 25), (80, 110, 40)), 0.72, _with_a_neck),
+    "banana": _Fruit(_banana, ((235, 205, 70), (225, 200, 100)), 0.22, _round),
+    "cucumber": _Fruit(_cucumber, ((40, 95, 40), (60, 120, 50)), 0.28, _round),
+    "eggplant": _Fruit(_eggplant, ((55, 25, 60), (90, 45, 95)), 0.45, _with_a_neck),
+    "mango": _Fruit(_mango, ((225, 150, 50), (120, 140, 50), (200, 90, 50)), 0.65, _round),
+    "onion": _Fruit(_onion, ((190, 130, 70), (120, 35, 75), (225, 220, 195)), 0.9, _with_a_tip),
+    "orange": _Fruit(_orange, ((245, 145, 25), (235, 120, 20)), 0.95, _round),
 }
 CUT_LABELS: Final = tuple(_FRUITS)
 _OUTLINES: Final = (_round, _round, _with_a_dip, _with_a_neck, _with_a_tip)
