@@ -20,7 +20,7 @@ _Rng = np.random.Generator
 
 _HARMONICS: Final = range(2, 6)  # of a body's outline; the first would only move it
 _FULL_TURN: Final = 2 * np.pi
-_COATS: Final = (
+_COATS: Final = (  # dark, brown and light ones, skins, grey, ginger
     (35, 30, 30),
     (70, 45, 30),
     (120, 85, 55),
