@@ -87,7 +87,7 @@ def test_the_baseline_names_the_filmed_fruit_of_every_variety(service: Predictio
     stated = service.served.manifest.metrics["fruits-360/test"]
     assert len(files) == stated.images == 3093
     assert measured == pytest.approx(stated.accuracy, abs=0.001)
-    assert measured >= 0.99
+    assert measured >= 0.98
 
 
 def test_the_baselines_stated_score_on_shop_photos_is_the_measured_one(
