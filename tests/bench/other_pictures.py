@@ -15,7 +15,8 @@ counted once. Stamps (https://tuxpaint.org), cut out, are set on white. Needs th
 
 import argparse
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -85,8 +86,7 @@ def main() -> None:
         pictures = [
             picture
             for name in packages
-            for path, picture in found(options.unpacked / name)
-            if belongs(path, title)
+            for _, picture in found(options.unpacked / name, partial(belongs, title=title))
         ]
         if not pictures:
             print(f"{title}: none of {', '.join(packages)} is in {options.unpacked}")
@@ -104,9 +104,7 @@ def main() -> None:
             )
     for title, package in _FRUIT.items():
         named = [
-            (label, picture)
-            for path, picture in found(options.unpacked / package)
-            if (label := label_of(path))
+            (label_of(p), picture) for p, picture in found(options.unpacked / package, label_of)
         ]
         for version in versions if named else []:
             labels = np.array([version.manifest.labels.index(label) for label, _ in named])
@@ -120,8 +118,8 @@ def main() -> None:
             )
 
 
-def found(package: Path) -> Iterator[tuple[Path, _Picture]]:
-    """Yield the pictures of an unpacked package, each once, with their place in it."""
+def found(package: Path, wanted: Callable[[Path], object]) -> Iterator[tuple[Path, _Picture]]:
+    """Yield the pictures of an unpacked package whose place is wanted, each once, with it."""
     seen = set[bytes]()
     for path in sorted(package.rglob("*")):
         place = path.relative_to(package)
@@ -129,6 +127,7 @@ def found(package: Path) -> Iterator[tuple[Path, _Picture]]:
             path.suffix.lower() not in _PICTURES
             or path.is_symlink()
             or path.name == _SHOWS_APPLES
+            or not wanted(place)
             or _FOLDER.get(package.name, "") not in ("", *place.parts[:-1])
         ):
             continue
