@@ -19,6 +19,7 @@ _Colour = tuple[int, int, int]
 
 _FULL_TURN: Final = 2 * np.pi
 _MARGIN: Final = 1.12  # of the outline's radius, to the border of its picture
+_APART: Final = (90, 166)  # of 256, around which a channel goes on from the one colour to the other
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,8 @@ def draw_other_piece(side_px: int, photos: Sequence[NDArray[np.uint8]], rng: _Rn
         photo = Image.fromarray(photos[int(rng.integers(len(photos)))])
         colours = np.asarray(photo.resize((side_px, side_px)), float)
     else:
-        # A plain ball may well be a fruit.
+        # A plain ball may well be a fruit, and so may one with stripes that are hardly of another
+        # colour: an apple.
         count = int(rng.integers(3 if ball else 1, 9))
         shown = (
             place.depth * count / 2,
@@ -82,7 +84,8 @@ def draw_other_piece(side_px: int, photos: Sequence[NDArray[np.uint8]], rng: _Rn
             place.x * count / 2,
             np.floor(place.x * count / 2) / 2 + np.floor(place.y * count / 2) / 2,
         )[int(rng.integers(4))]
-        first, second = rng.uniform(0, 255, (2, 3))
+        first = rng.uniform(0, 255, 3)
+        second = (first + rng.uniform(*_APART, 3)) % 256
         colours = _mixed(np.where(shown % 1 > 0.5, 1.0, 0.0), first, second)
     if ball:
         toward = rng.uniform(-0.6, 0.6, 2)
