@@ -13,6 +13,7 @@ from typing import Final, TypeVar
 from app.errors import InvalidSettings
 from app.logs import FORMATS, LEVELS
 from data.images import ImageLimits
+from data.sources import MIRROR_VARIABLE
 from data.state import state_dir
 
 N = TypeVar("N", int, float)
@@ -183,7 +184,7 @@ class Settings:
                 "FRUIT_MIN_FREE_BYTES", cls.min_free_bytes
             ),
             retrain_threads=count("FRUIT_RETRAIN_THREADS", max(1, available_cores() // 2)),
-            base_set_mirror=environ.get("FRUIT_BASE_SET_MIRROR", cls.base_set_mirror).strip(),
+            base_set_mirror=environ.get(MIRROR_VARIABLE, cls.base_set_mirror).strip(),
             alert_webhook=environ.get("FRUIT_ALERT_WEBHOOK", cls.alert_webhook).strip(),
             log_format=_choice(environ, "FRUIT_LOG_FORMAT", cls.log_format, FORMATS),
             log_level=_choice(environ, "FRUIT_LOG_LEVEL", cls.log_level, LEVELS),

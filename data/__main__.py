@@ -1,6 +1,7 @@
 """Command line of the dataset store: ``python -m data fetch|import|audit|check``."""
 
 import argparse
+import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -23,7 +24,7 @@ from data.check import SETTLED_S, Problem, check
 from data.errors import DataError
 from data.fetch import download
 from data.importer import ImportReport, import_archive
-from data.sources import PUBLIC_SOURCES, Source, find_source
+from data.sources import MIRROR_VARIABLE, PUBLIC_SOURCES, Source, find_source
 from data.splits import Split
 from data.state import downloads_dir, state_dir, store_dir, users_of
 from data.store import AddResult, DatasetStore
@@ -59,7 +60,10 @@ def _parser() -> argparse.ArgumentParser:
 
     fetch = commands.add_parser("fetch", help="download a public data set and import it")
     fetch.add_argument("name", choices=[source.name for source in PUBLIC_SOURCES])
-    fetch.add_argument("--url", help="another address of the same archive, such as a mirror")
+    fetch.add_argument(
+        "--url",
+        help=f"another address of the same archive; a folder with both may be in {MIRROR_VARIABLE}",
+    )
     fetch.set_defaults(run=_fetch)
 
     importing = commands.add_parser("import", help="import an archive or an unpacked folder")
@@ -90,7 +94,7 @@ def _fetch(options: argparse.Namespace, console: Console) -> None:
     with Progress(*columns, TimeRemainingColumn(), console=console) as progress:
         task = progress.add_task("download", total=None)
         download(
-            options.url or source.url,
+            options.url or source.url_from(os.environ.get(MIRROR_VARIABLE, "").strip()),
             target,
             on_progress=lambda done, total: progress.update(task, completed=done, total=total),
         )

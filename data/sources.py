@@ -13,6 +13,8 @@ from data.errors import UnknownSource
 from data.labels import BASE_LABELS, NONE_OF_THESE, normalise_label
 from data.splits import Split, split_of_run
 
+MIRROR_VARIABLE: Final = "FRUIT_BASE_SET_MIRROR"  # address of a folder with ``<source>.zip``
+
 # Shop photos of one bin follow one another, mostly two to four at a time.
 _RUN_LENGTH: Final = 4
 
@@ -55,6 +57,10 @@ class Source:
     url: str
     place: Callable[[Sequence[str]], Placement | None]
     joins_scenes: bool = True
+
+    def url_from(self, mirror: str) -> str:
+        """Return the archive's address in the mirror's folder; without a mirror, the public one."""
+        return f"{mirror.rstrip('/')}/{self.name}.zip" if mirror else self.url
 
 
 def find_source(name: str) -> Source:

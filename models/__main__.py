@@ -118,6 +118,9 @@ def _delete(options: argparse.Namespace, registry: ModelRegistry, console: Conso
 def _copy(options: argparse.Namespace, registry: ModelRegistry, console: Console) -> None:
     found = registry.get(options.version)
     found.verify()
+    if options.folder.exists() and options.folder.samefile(found.folder):
+        console.print(f"{found.version} is in {options.folder} already; nothing was copied.")
+        return
     options.folder.mkdir(parents=True, exist_ok=True)
     kept: dict[str, str] = {}
     for name in (MODEL_NAME, KERAS_NAME, REHEARSAL_NAME, EXAMINATION_NAME, CARD_NAME):

@@ -145,7 +145,7 @@ def _weak(manifest: ModelManifest) -> str:
             if _weakest(scores)
         ),
         "Photos unlike those it was judged on: cut, peeled or cooked fruit, drawings, fruit that "
-        "is small in the frame or half hidden, unusual light. Nothing of this was measured.",
+        "is small in the frame or half hidden, unusual light. No score above is of such photos.",
         "Several kinds on one photo: it gives one name.",
     ]
     return "\n".join(f"- {line}" for line in found)

@@ -121,11 +121,8 @@ def _fetch(request: FetchRequest, progress: _ProgressFile) -> str:
     try:
         for source in map(find_source, request.sources):
             progress.on_stage(f"Downloading {source.title} (MB)")
-            url = (
-                f"{request.mirror.rstrip('/')}/{source.name}.zip" if request.mirror else source.url
-            )
             archive = download(
-                url,
+                source.url_from(request.mirror),
                 downloads_dir(state) / f"{source.name}.zip",
                 on_progress=lambda done, total: progress.on_step(
                     done // 1_000_000, (total or 0) // 1_000_000

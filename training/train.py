@@ -224,7 +224,7 @@ def _held(model: keras.Model, pull: float) -> keras.Model:
 
 
 class _Pull(keras.layers.Layer):  # type: ignore[misc]  # keras has no types
-    """Logits as they are; adds a loss for features that leave others, over those's mean square."""
+    """Logits as they are, and a loss: how far features leave others, over these' mean square."""
 
     def __init__(self, weight: float) -> None:
         super().__init__()
@@ -243,7 +243,7 @@ def _learning_rate(
 ) -> float | keras.optimizers.schedules.LearningRateSchedule:
     if config.schedule == "cosine":
         steps = config.epochs * steps_per_epoch
-        # The new head is random: while it settles, large steps would spoil what it stands on.
+        # While a new head settles, large steps would spoil what it stands on.
         warm_up = steps // 10
         return keras.optimizers.schedules.CosineDecay(
             0.0, steps - warm_up, warmup_target=config.learning_rate, warmup_steps=warm_up

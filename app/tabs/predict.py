@@ -142,7 +142,7 @@ def build_tab(
             with gr.Column(visible=False, elem_id="was-right") as question:
                 gr.HTML(
                     '<p class="fc-ask"><b>Was this right?</b> Say what it shows, and the photo is '
-                    "kept for the next training. Otherwise it is not kept.</p>"
+                    "kept for the operator to train with. Otherwise it is not kept.</p>"
                 )
                 with gr.Row():
                     truth = gr.Dropdown(

@@ -23,8 +23,8 @@ T = TypeVar("T")
 
 REFRESH_S: Final = 1.0
 _MODES: Final = [
-    ("Quick: learns the added photos, about a minute", "quick"),
-    ("Thorough: every layer goes on learning, a quarter of an hour or more", "thorough"),
+    ("Quick: learns the added photos, mostly in less than a minute", "quick"),
+    ("Thorough: every layer goes on learning, ten minutes or more", "thorough"),
 ]
 _OWN: Final = "own times"
 _ASK_FETCH: Final = (

@@ -127,6 +127,17 @@ def test_models_copy_takes_along_what_was_published(
     assert (tmp_path / "copy" / "model.onnx").read_bytes() == b"one"
 
 
+def test_models_copy_onto_itself_changes_nothing(
+    registry: ModelRegistry, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first = registry.list()[0]
+
+    assert command(tmp_path, "copy", first.version, str(first.folder)) == 0
+
+    assert "nothing was copied" in capsys.readouterr().out
+    first.verify()
+
+
 def test_models_names_an_unknown_version(
     registry: ModelRegistry, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from fastapi import FastAPI
 
+import data.__main__
 from app.access import Access
 from app.learning import LearningService
 from app.rest import build_router
@@ -91,6 +92,20 @@ def test_the_base_set_is_downloaded_and_imported(
     assert not learning.lacks_base_set()
     # It is no retraining, so photos added before it still wait for one.
     assert learning._table.last_queued_at(("quick", "thorough")) == ""
+
+
+def test_the_command_line_downloads_from_the_mirror_too(
+    mirror: tuple[str, Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    put_archives(mirror[1])
+    monkeypatch.setenv("FRUIT_BASE_SET_MIRROR", mirror[0])
+
+    assert data.__main__.main(["--state-dir", str(tmp_path / "own"), "fetch", "fruits-360"]) == 0
+
+    assert "2 added" in capsys.readouterr().out
 
 
 def test_a_download_that_fails_says_so_and_can_be_repeated(
