@@ -168,7 +168,9 @@ class RetrainBody(BaseModel):
     mode: str = Field(
         default="quick",
         json_schema_extra={"enum": ["quick", "thorough"]},
-        description="`quick` learns new photos, mostly within a minute; `thorough` trains all layers.",
+        description=(
+            "`quick` learns new photos, mostly within a minute; `thorough` trains every layer."
+        ),
     )
 
 
