@@ -5,8 +5,8 @@
 An epoch of `seed_cnn`, the default network, on synthetic pictures of 100 px: ours against Keras's
 own `image_dataset_from_directory` and `fit` of the same network with the same settings, in turn,
 each in a process of its own. Then for it and for the shipped network, each by its own settings
-(but for --feature-pull, with which the network takes still longer): how many images a second the input gives by itself, how many the network takes where the input costs
-nothing, and both together.
+(but for --feature-pull, with which the network takes still longer): how many images a second the
+input gives by itself, how many the network takes where the input costs nothing, and both together.
 """
 
 import argparse
