@@ -24,7 +24,7 @@ from data.splits import Split
 from data.state import jobs_dir
 from data.store import DatasetStore, StoredImage
 from data.sufficiency import MIN_NEW_CLASS, nothing_to_judge_by, too_few_to_rehearse
-from models.errors import VersionInUse
+from models.errors import ModelError, VersionInUse
 from models.jobs import (
     FETCH,
     FetchRequest,
@@ -35,10 +35,12 @@ from models.jobs import (
 )
 from models.manifest import KERAS_NAME, REHEARSAL_NAME, Suspect
 from models.registry import ModelRegistry, ModelVersion
+from models.rehearsal import rehearsed_counts
 
 MODES: Final[tuple[Mode, ...]] = ("quick", "thorough")
 _NICENESS: Final = 19  # every prediction goes before
 _BY_HAND: Final = "by hand"
+_PUBLIC: Final = frozenset(source.name for source in PUBLIC_SOURCES)
 
 
 @dataclass(frozen=True)
@@ -154,8 +156,10 @@ class LearningService:
         fresh: Counter[str] = Counter()
         for (source, label, split), count in self._store.counts().items():
             counts[label, split] += count
-            if split != Split.TEST and (source == SOURCE or label not in active.labels):
+            if split != Split.TEST and (source not in _PUBLIC or label not in active.labels):
                 fresh[label] += count
+        if mode == "quick":
+            fresh -= self._rehearsed(active.version)
         few = {n: c for n, c in fresh.items() if n not in active.labels and c < MIN_NEW_CLASS}
         learns = {n: c for n, c in sorted(fresh.items()) if n not in few}
         notes = [
@@ -186,6 +190,18 @@ class LearningService:
                     "its photos."
                 )
         return Readiness(tuple(problems), learns, tuple(notes))
+
+    def _rehearsed(self, version: str) -> Counter[str]:
+        """Return how many added photos a version rehearses, as one trained thoroughly does."""
+        try:
+            known = rehearsed_counts(self._registry.get(version).folder / REHEARSAL_NAME)
+        except ModelError:
+            return Counter()
+        found: Counter[str] = Counter()
+        for (source, label, split), count in known.items():
+            if source not in _PUBLIC and split != Split.TEST:
+                found[label] += count
+        return found
 
     def _quick_problems(self, version: str, learns: dict[str, int]) -> list[str]:
         problems = []
@@ -375,7 +391,5 @@ def _describe(version: ModelVersion, served: str | None) -> dict[str, Any]:
         "parent": manifest.parent,
         "mode": manifest.training.get("mode", "full"),
         "accuracy": {n: m.accuracy for n, m in manifest.metrics.items() if n.endswith("/test")},
-        "problems": [c.message for c in manifest.gate.checks if not c.passed]
-        if manifest.gate
-        else [],
+        "problems": manifest.problems,
     }

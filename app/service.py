@@ -39,7 +39,6 @@ from app.results import ImageFile, Prediction, Refusal, Timing, new_request_id, 
 from app.workers import WorkerPool
 from data.errors import DataError
 from data.images import DEFAULT_LIMITS, ImageLimits, load_model_input
-from models.card import card_text
 from models.decision import decide, nearest
 from models.errors import ModelError, VersionRejected
 from models.examination import picture_statistics
@@ -163,9 +162,8 @@ class PredictionService:
         """
         with self._swap_lock:
             found = self._registry.get(version)
-            if found.manifest.gate and found.manifest.rejected and not override:
-                failed = [c.message for c in found.manifest.gate.checks if not c.passed]
-                raise VersionRejected(version, failed)
+            if found.manifest.rejected and not override:
+                raise VersionRejected(version, found.manifest.problems)
             served = self._prepare(found)
             self._registry.activate(version, reason)
             self._served, self._problem = served, ""
@@ -321,11 +319,6 @@ class PredictionService:
             | {"model": model, "pending": self._pool.pending}
             | (self.metrics.snapshot())
         )
-
-    def model_card(self) -> str:
-        """Return the served version's model card as Markdown, or why there is no version."""
-        served = self._served
-        return card_text(served.manifest) if served else self._problem
 
     def close(self) -> None:
         """Finish what runs and end the workers."""

@@ -14,7 +14,7 @@ from rich.table import Table
 
 from models.card import CARD_NAME
 from models.check import Problem, check
-from models.errors import ModelError
+from models.errors import ModelError, VersionRejected
 from models.examination import EXAMINATION_NAME
 from models.manifest import KERAS_NAME, MANIFEST_NAME, MODEL_NAME, REHEARSAL_NAME
 from models.registry import ModelRegistry, open_registry, write_atomically
@@ -50,6 +50,9 @@ def _parser() -> argparse.ArgumentParser:
     show.set_defaults(run=_show)
     activate = commands.add_parser("activate", help="choose the version that the app serves")
     activate.add_argument("version")
+    activate.add_argument(
+        "--override", metavar="REASON", default="", help="although the gate refused it, and why"
+    )
     activate.set_defaults(run=_activate)
     roll_back = commands.add_parser("roll-back", help="return to the version chosen before")
     roll_back.set_defaults(run=_roll_back)
@@ -76,7 +79,7 @@ def _list(options: argparse.Namespace, registry: ModelRegistry, console: Console
     if not versions:
         console.print("No version is published. Make one with 'python -m training'.")
         return
-    active = registry.active().version
+    active = registry.present()
     metrics = sorted({name for v in versions for name in v.manifest.metrics if "/test" in name})
     table = Table()
     for column in ("Version", "Active", "Created (UTC)", "Network", *metrics):
@@ -99,7 +102,11 @@ def _show(options: argparse.Namespace, registry: ModelRegistry, console: Console
 
 
 def _activate(options: argparse.Namespace, registry: ModelRegistry, console: Console) -> None:
-    console.print(f"{registry.activate(options.version).version} is active. {_RESTART}")
+    manifest = registry.get(options.version).manifest
+    if manifest.rejected and not options.override:
+        raise VersionRejected(options.version, manifest.problems)
+    reason = f"overriding the gate: {options.override}" if options.override else "by hand"
+    console.print(f"{registry.activate(options.version, reason).version} is active. {_RESTART}")
 
 
 def _roll_back(options: argparse.Namespace, registry: ModelRegistry, console: Console) -> None:

@@ -65,15 +65,6 @@ class JobRequest(_File):
         """Write the request into the job's folder."""
         write_atomically(folder / REQUEST_NAME, self.model_dump_json(indent=2).encode())
 
-    @classmethod
-    def read(cls, folder: Path) -> "JobRequest":
-        """Return the request in the job's folder.
-
-        Raises:
-            InvalidJob: there is none, or it is damaged.
-        """
-        return _read(cls, folder / REQUEST_NAME)
-
 
 def read_request(folder: Path) -> JobRequest | FetchRequest:
     """Return the request in the job's folder, of either kind.

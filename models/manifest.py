@@ -286,6 +286,11 @@ class ModelManifest(_Frozen):
         return self.gate is not None and not self.gate.passed
 
     @property
+    def problems(self) -> list[str]:
+        """Why the gate refused it, a sentence each; empty where it did not."""
+        return [c.message for c in self.gate.checks if not c.passed] if self.gate else []
+
+    @property
     def classes(self) -> tuple[str, ...]:
         """The labels that are names, without none-of-these."""
         return tuple(label for label in self.labels if label != self.none_label)

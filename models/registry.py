@@ -19,6 +19,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from importlib.resources import files
@@ -32,6 +33,7 @@ from models.manifest import MANIFEST_NAME, MODEL_NAME, ModelManifest
 VERSIONS_NAME: Final = "versions"
 POINTER_NAME: Final = "active.json"
 SET_ASIDE_NAME: Final = "set-aside"
+_LAST_NAME: Final = "last-deleted"  # the highest number of those that were
 _VERSION: Final = re.compile(r"v([0-9]{4,9})")
 _HISTORY_LENGTH: Final = 100
 _LOG_LENGTH: Final = 500
@@ -128,6 +130,7 @@ class ModelRegistry:
         self._root = root
         self._versions = root / VERSIONS_NAME
         self._pointer = root / POINTER_NAME
+        self._last = root / _LAST_NAME
         self._baseline = baseline
 
     @property
@@ -170,7 +173,7 @@ class ModelRegistry:
     def active(self) -> ModelVersion:
         """Return the chosen version; where none was chosen, the baseline, else the oldest.
 
-        The oldest, so that publishing alone never changes what is active.
+        The oldest that no gate refused, so that publishing alone never changes what is active.
 
         Raises:
             VersionNotFound: nothing is published at all, or the chosen one is gone.
@@ -178,10 +181,24 @@ class ModelRegistry:
         chosen = self.choices()
         if chosen:
             return self.get(chosen[-1])
+        if self._baseline:
+            # Not looked for in the list: a version made here may have taken its number.
+            with suppress(InvalidVersion):
+                return ModelVersion(
+                    ModelManifest.read(self._baseline / MANIFEST_NAME), self._baseline
+                )
         versions = self.list()
         if not versions:
             raise VersionNotFound("active", [])
-        return next((v for v in versions if v.folder == self._baseline), versions[0])
+        return next((v for v in versions if not v.manifest.rejected), versions[0])
+
+    def present(self) -> str:
+        """Return the name of the chosen version, be it there or not; without one, as ``active``.
+
+        Raises:
+            VersionNotFound: none was chosen and nothing is published.
+        """
+        return (self.choices() or (self.active().version,))[-1]
 
     def publish(
         self,
@@ -233,7 +250,7 @@ class ModelRegistry:
         """
         found = self.get(version)
         found.verify()
-        history = self.choices() or (self.active().version,)
+        history = self.choices() or (self.present(),)
         self._write_choices(history if history[-1] == version else (*history, version), reason)
         return found
 
@@ -270,6 +287,20 @@ class ModelRegistry:
             self._pointer.replace(self._pointer.with_name(f"{self._pointer.name}.damaged-{moment}"))
             return str(error)
         return ""
+
+    def forget_lost_choices(self) -> tuple[str, ...]:
+        """Forget the choices that there is no version for, and return them.
+
+        Such as the shipped version of an earlier release, which someone had gone back to.
+        """
+        available = {v.version for v in self.list()}
+        lost = tuple(version for version in self.choices() if version not in available)
+        kept = tuple(version for version in self.choices() if version in available)
+        if lost and kept:
+            self._write_choices(kept, f"{lost[-1]} is not there")
+        elif lost:
+            self._pointer.unlink()
+        return lost
 
     def choices(self) -> tuple[str, ...]:
         """Return the chosen versions, the present one last; empty where none was ever chosen.
@@ -309,10 +340,13 @@ class ModelRegistry:
         found = self.get(version)
         if found.folder == self._baseline:
             raise VersionInUse(f"{version} is the shipped baseline and cannot be deleted.")
-        if self.active().version == version:
+        if self.present() == version:
             raise VersionInUse(
                 f"{version} is the active version; activate another one before deleting it."
             )
+        # What a job or a log says of this version is never to be read of another one.
+        last = max(_number(version), self._last_deleted())
+        write_atomically(self._last, f"{last}\n".encode())
         # Without a manifest the version does not exist, so a crash half-way leaves no half version.
         (found.folder / MANIFEST_NAME).unlink()
         shutil.rmtree(found.folder)
@@ -328,8 +362,9 @@ class ModelRegistry:
         aside = (self._root / SET_ASIDE_NAME).glob("v*")
         taken = [_number(f.name.partition(".")[0]) for f in (*self._folders(), *aside)]
         taken += [_number(v.version) for v in self.list()]
-        # One that was live and is deleted lives on in the history, which must mean no other.
+        # One that is gone lives on in the history of choices and of jobs, which must mean no other.
         taken += [_number(version) for version in self.choices() if is_version(version)]
+        taken.append(self._last_deleted())
         number = max(taken, default=0) + 1
         while True:
             folder = self._versions / f"v{number:04d}"
@@ -339,6 +374,13 @@ class ModelRegistry:
                 number += 1
             else:
                 return folder
+
+    def _last_deleted(self) -> int:
+        """Return the highest number of a version that was deleted, 0 where none was."""
+        try:
+            return int(self._last.read_text())
+        except (OSError, ValueError):
+            return 0
 
     def _earlier(self) -> tuple[str, ...]:
         """Return the choices before the present one, that there is still a version for."""

@@ -6,6 +6,7 @@ can learn a new class, and judge whether the others were kept, with no photograp
 
 import io
 import json
+from collections import Counter
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -76,6 +77,16 @@ class Rehearsal:
         except (LookupError, TypeError, ValueError) as error:
             raise InvalidVersion(f"{path} is no rehearsal file: {error}") from error
         return cls(known["backbone"], features, images)
+
+
+@lru_cache(maxsize=2)
+def rehearsed_counts(path: Path) -> Counter[tuple[str, str, str]]:
+    """Return how many images a rehearsal file knows, by source, label and split.
+
+    Raises:
+        InvalidVersion: the file cannot be read or is no rehearsal.
+    """
+    return Counter((i.source, i.label, i.split) for i in Rehearsal.read(path).images)
 
 
 @lru_cache(maxsize=2)

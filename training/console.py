@@ -143,7 +143,7 @@ def print_cross_validation(
     for name, scores in metrics.items():
         console.print(class_table(name, scores))
         console.print(variety_table(name, scores))
-        spread = ", ".join(f"{fold[name]:.1%}" for fold in folds)
+        spread = ", ".join(f"{fold[name]:.1%}" for fold in folds if name in fold)
         console.print(f"{name}: accuracy of the folds {spread}.", highlight=False)
     console.print(
         f"Written to {path}. Train on all of them with 'python -m training --refit {path}'.",
@@ -176,8 +176,14 @@ def print_version(published: ModelVersion, console: Console) -> None:
     for name, scores in metrics.items():
         if name.endswith("/test"):
             console.print(class_table(name, scores))
+    where = f"Published {published.version} in {published.folder}."
+    if published.manifest.rejected:
+        said = f"The gate refused it: {' '.join(published.manifest.problems)}"
+        how = f"activate {published.version} --override REASON"
+    else:
+        said, how = "", f"activate {published.version}"
     console.print(
-        f"Published {published.version} in {published.folder}. Serve it with "
-        f"'python -m models activate {published.version}'.",
+        " ".join(filter(None, [where, said, f"Serve it with 'python -m models {how}'."])),
         highlight=False,
+        markup=False,
     )

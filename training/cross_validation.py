@@ -225,6 +225,7 @@ def _judge(
             {
                 f"{source}/{SPLIT_NAME}": scores(rows[fold_of[rows] == fold]).accuracy
                 for source, rows in sources.items()
+                if (targets[rows[fold_of[rows] == fold]] != nothing).any()
             }
             for fold in range(int(fold_of.max()) + 1)
         ],

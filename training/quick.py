@@ -248,7 +248,9 @@ def plan_quick(snapshot: Snapshot, start: ModelManifest, known: Features) -> _Pl
     def is_new(image: SnapshotImage) -> bool:
         there = shipped.get(image.digest)
         if there is None:
-            return image.source not in sources or image.label not in rehearsed_labels
+            # Of a publisher's variety a part is rehearsed; of one's own photos every one.
+            one_of_more = bool(image.variety) and image.source in sources
+            return not one_of_more or image.label not in rehearsed_labels
         # The store is right about what an image shows, but the test images stay what they are.
         judges = there.split == Split.TEST and there.label in start.classes
         return image.label != there.label and not judges

@@ -54,6 +54,7 @@ from training.dataset import (
     typical_images,
 )
 from training.epoch import Epoch
+from training.errors import NotEnoughData
 from training.evaluate import none_column, score
 from training.examine import examination, statistics_of
 from training.features import Backbone, make_rehearsal, photo_features
@@ -113,6 +114,11 @@ def retrain(
         load_images(snapshot.root, snapshot.select(split=split), labels, config.side_px)
         for split in (Split.VALIDATION, Split.TEST)
     )
+    if not len(test):
+        raise NotEnoughData(
+            f"The store holds no test image of {', '.join(labels)}, by which the result would be "
+            "judged. Import photographs first: python -m data fetch grocery."
+        )
     if cross_validation:
         cross_validation.check(snapshot)
         learned += validation.images
@@ -176,7 +182,7 @@ def retrain(
             size_bytes=len(content),
             network=config.network,
             parameters=trained.model.count_params(),
-            training=config.record(),
+            training=config.record() | ({"mode": "thorough"} if start else {}),
             folds=cross_validation.training if cross_validation else {},
             history=trained.history,
             metrics=metrics,

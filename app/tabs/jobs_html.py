@@ -235,7 +235,9 @@ def _progress(job: dict[str, Any]) -> str:
 
 def _left(job: dict[str, Any], share: float) -> str:
     """Return how long the longest stage of a thorough retraining will go on, in words."""
-    if job["mode"] != "thorough" or not job["progress"]["epochs"] or not 0 < share < 1:
+    progress = job["progress"]
+    trains = progress["stages"] and progress["stages"][-1].startswith("Training")
+    if job["mode"] != "thorough" or not trains or not progress["epochs"] or not 0 < share < 1:
         return ""
     gone = (datetime.now(UTC) - datetime.fromisoformat(job["started_at"])).total_seconds()
     return f"about {max(1, round(gone * (1 - share) / share / 60))} min of training"

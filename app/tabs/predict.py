@@ -85,7 +85,8 @@ def build_tab(
     def ask(paths: Sequence[str] | str | None) -> tuple[Any, str, Any, str]:
         """Offer to say whether the answer to the one photo was right."""
         chosen = [paths] if isinstance(paths, str) else paths or []
-        asks = collection is not None and len(chosen) == 1 and not chosen[0].endswith(".zip")
+        one = len(chosen) == 1 and Path(chosen[0]).suffix.lower() != ".zip"
+        asks = collection is not None and one
         names = collection.classes() if collection and asks else []
         choices = [(cards.pretty(name), name) for name in names]
         path = chosen[0] if asks else ""

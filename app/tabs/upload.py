@@ -161,14 +161,18 @@ def _build_adding(collection: CollectionService, settings: Settings, tab: gr.Tab
 
 def _build_reviews(collection: CollectionService, tab: gr.Tab) -> None:
     def show() -> tuple[Any, Any, str]:
-        waiting = collection.reviews(PAGE_LENGTH)
+        all_of_them = collection.reviews()
+        waiting = all_of_them[:PAGE_LENGTH]
         names = [f"{number}: {_said(review)}" for number, review in enumerate(waiting, 1)]
         pictures = [
             load_model_input(collection.read_review(review), _GALLERY_PX) for review in waiting
         ]
         choices = list(zip(names, [review.digest for review in waiting], strict=True))
+        hidden = len(all_of_them) - len(waiting)
+        more = f" and {hidden} more, which come once these are decided" if hidden else ""
         words = (
-            f"Waiting: {len(waiting)}. The first name is the visitor's, the second the model's."
+            f"Waiting: {len(waiting)}{more}. The first name is the visitor's, the second the "
+            "model's."
             if waiting
             else "No photo waits. What visitors answer to “Was this right?” appears here."
         )
@@ -286,21 +290,28 @@ def _build_gallery(collection: CollectionService, settings: Settings) -> None:
     def show(
         name: str, source: str, page: float | None
     ) -> tuple[Any, list[StoredImage], str, Any, list[int]]:
+        def at(number: int) -> tuple[list[StoredImage], int]:
+            return collection.images(
+                label=None if name == _ANY else name,
+                source=None if source == _ANY else source,
+                limit=PAGE_LENGTH,
+                offset=PAGE_LENGTH * (number - 1),
+            )
+
         # The component's bounds are those of the page that asked; a call may name anything.
         number = min(max(int(page or 1), 1), _LAST_PAGE)
-        found, count = collection.images(
-            label=None if name == _ANY else name,
-            source=None if source == _ANY else source,
-            limit=PAGE_LENGTH,
-            offset=PAGE_LENGTH * (number - 1),
-        )
+        found, count = at(number)
         pages = max(1, -(-count // PAGE_LENGTH))
+        if number > pages:  # of a class with fewer photos, or the last one of a page was removed
+            number = pages
+            found, count = at(number)
         shown = gr.Gallery(
             [(load_model_input(collection.read(i), _GALLERY_PX), pretty(i.label)) for i in found],
             selected_index=None,
         )
         words = f"{count:,} photos" if count else "No photo here yet. Add some above."
-        return shown, found, words, gr.Number(maximum=pages, label=f"Page of {pages}"), []
+        page_of = gr.Number(number, maximum=pages, label=f"Page of {pages}")
+        return shown, found, words, page_of, []
 
     def choose(event: gr.SelectData, found: list[StoredImage]) -> tuple[str, list[str]]:
         if not isinstance(event.index, int) or not 0 <= event.index < len(found or []):

@@ -10,7 +10,7 @@ import data.__main__
 import models.__main__
 from data.drawings import draw_fruit
 from models.examination import EXAMINATION_NAME
-from models.manifest import InputSpec, ModelManifest
+from models.manifest import GateCheck, GateReport, InputSpec, ModelManifest
 from models.registry import ModelRegistry
 
 
@@ -125,6 +125,21 @@ def test_models_copy_takes_along_what_was_published(
 
     assert (tmp_path / "copy" / EXAMINATION_NAME).read_bytes() == b"answers"
     assert (tmp_path / "copy" / "model.onnx").read_bytes() == b"one"
+
+
+def test_models_activates_a_refused_version_only_with_a_reason(
+    registry: ModelRegistry, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    check = GateCheck(name="shop", passed=False, message="Worse.")
+    refused = GateReport(against="v0001", checks=[check])
+    second = registry.list()[1]
+    manifest = second.manifest.model_copy(update={"gate": refused})
+    (second.folder / "manifest.json").write_text(manifest.to_json())
+
+    assert command(tmp_path, "activate", second.version) == 1
+    assert "Worse. To serve it all the same" in capsys.readouterr().err
+    assert command(tmp_path, "activate", second.version, "--override", "a demonstration") == 0
+    assert registry.activations()[-1].reason == "overriding the gate: a demonstration"
 
 
 def test_models_copy_onto_itself_changes_nothing(

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
@@ -22,17 +23,18 @@ from data.store import DatasetStore
 from models.errors import VersionInUse, VersionNotFound, VersionRejected
 from models.manifest import KERAS_NAME, REHEARSAL_NAME
 from models.registry import ModelRegistry
+from models.rehearsal import Rehearsal, RehearsedImage
 from tests.conftest import REFUSING_LABELS, FullDisk, colour_model, encode, local_client, publish
 
 # A job that publishes the model that lies in the state directory, with a gate that passes or not.
 PROGRAM = """
 import json, sys, time
 from pathlib import Path
-from models.jobs import JobRequest, JobResult
+from models.jobs import JobResult, read_request
 from models.manifest import GateCheck, GateReport, Suspect
 from models.registry import ModelRegistry
 folder = Path(sys.argv[1])
-request = JobRequest.read(folder)
+request = read_request(folder)
 state = Path(request.state_dir)
 while (state / "wait").exists():
     time.sleep(0.05)
@@ -204,6 +206,20 @@ def test_a_new_class_with_few_photos_is_told_beforehand(learning: LearningServic
     readiness = learning.readiness("quick")
     assert not readiness.ready
     assert readiness.notes[0].startswith("kiwi is left out: ")
+
+
+def test_photos_that_a_version_rehearses_are_not_new_to_it(
+    learning: LearningService, registry: ModelRegistry
+) -> None:
+    """One that was trained thoroughly with the photos that were there."""
+    add_photos(learning, 5, split=Split.TRAIN)
+    known = RehearsedImage("mango", "train", "uploads", "", "s60", "0" * 64)
+    shipped = RehearsedImage("mango", "train", "grocery", "Fruit/Mango", "run 1", "1" * 64)
+    rehearsal = Rehearsal("b", np.zeros((4, 2), np.float16), (known, known, known, shipped))
+    (registry.get("v0001").folder / REHEARSAL_NAME).write_bytes(rehearsal.to_bytes())
+
+    assert learning.readiness("quick").learns == {"mango": 2}
+    assert learning.readiness("thorough").learns == {"mango": 5}
 
 
 def test_a_thorough_retraining_without_photos_offers_the_base_set(

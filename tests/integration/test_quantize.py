@@ -189,6 +189,7 @@ def test_a_quick_retraining_keeps_everything_before_the_last_layer_to_the_bit(
 
 def test_a_thorough_retraining_is_quantized_anew(state: Path, tmp_path: Path) -> None:
     version = retrained(state, tmp_path / "job", "thorough")
+    assert version.manifest.training["mode"] == "thorough"
 
     before = features_of(version_of(state, NEXT), shown("kiwi"))
     assert np.abs(features_of(version, shown("kiwi")) - before).max() > 0

@@ -70,6 +70,18 @@ def test_a_class_of_an_earlier_quick_retraining_keeps_its_namesakes_out() -> Non
     assert {i.digest for i in found.fresh} == {"new0", "new1", "new2", "r", "x"}
 
 
+def test_photos_added_after_a_thorough_retraining_rehearses_uploads_are_new() -> None:
+    """Such a version's features to rehearse are of uploads too, so their source is known."""
+    rehearsed = Features(np.zeros((1, 2), np.float32), (image("old", "mango"),)).and_(FEATURES)
+    film = image("f", "apple", source="shop", variety="Fruit/Apple")  # of more than are rehearsed
+
+    found = plan_quick(
+        Snapshot.of(Path(), [image("old", "mango"), image("x", "mango"), film]), START, rehearsed
+    )
+
+    assert [i.digest for i in found.fresh] == ["x"]
+
+
 def test_a_new_class_with_too_few_photos_is_left_out_and_said() -> None:
     found = plan(*kiwis(9), image("x", "mango"))
 

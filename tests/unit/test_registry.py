@@ -203,6 +203,45 @@ def test_the_number_of_a_deleted_version_that_was_live_is_not_given_to_another(
     assert registry.roll_back().version == "v0001"
 
 
+def test_the_number_of_a_deleted_version_that_was_never_live_is_not_given_either(
+    registry: ModelRegistry,
+) -> None:
+    publish(registry)
+    publish(registry)
+    publish(registry)
+    registry.delete("v0003")
+    registry.delete("v0002")
+
+    assert publish(registry).version == "v0004"
+
+
+def test_a_version_with_the_number_of_a_later_baseline_does_not_go_live_by_that(
+    tmp_path: Path,
+) -> None:
+    registry = ModelRegistry(tmp_path / "models", baseline(tmp_path / "old", "v0001"))
+    own = publish(registry)
+    assert own.version == "v0002"
+
+    released = ModelRegistry(tmp_path / "models", baseline(tmp_path / "new", "v0002"))
+
+    assert released.active().folder == tmp_path / "new"
+    assert publish(released).version == "v0003"
+
+
+def test_where_the_chosen_baseline_is_of_an_earlier_release_others_can_be_deleted(
+    tmp_path: Path,
+) -> None:
+    registry = ModelRegistry(tmp_path / "models", baseline(tmp_path / "old", "v0001"))
+    publish(registry)
+    registry.activate("v0002")
+    registry.roll_back()
+
+    released = ModelRegistry(tmp_path / "models", baseline(tmp_path / "new", "v0005"))
+    released.delete("v0002")
+
+    assert [v.version for v in released.list()] == ["v0005"]
+
+
 def test_every_change_is_kept_with_its_reason(registry: ModelRegistry) -> None:
     for _ in range(2):
         publish(registry)

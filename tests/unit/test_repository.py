@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from models import repository
-from models.errors import InvalidVersion, VersionNotFound
+from models.errors import InvalidVersion
 from models.registry import ModelRegistry
 from tests.conftest import colour_model, publish
 
@@ -62,10 +62,31 @@ def test_damaged_model_makes_no_registry(root: Path, tmp_path: Path) -> None:
         repository.rebuild(download, tmp_path / "again")
 
 
-def test_choice_without_its_version_makes_no_registry(root: Path, tmp_path: Path) -> None:
+def test_choice_of_a_version_that_shipped_with_an_earlier_release_is_forgotten(
+    root: Path, tmp_path: Path
+) -> None:
+    shipped = publish(ModelRegistry(tmp_path / "old"), colour_model())
+    manifest = shipped.manifest.model_copy(update={"version": "v0009"})
+    (shipped.folder / "manifest.json").write_text(manifest.to_json())
+    registry = ModelRegistry(root, shipped.folder)
+    registry.activate("v0009", "gone back to")
+    download = write(root, tmp_path / "set")
+    again = tmp_path / "again"
+    again.mkdir()
+
+    assert repository.rebuild(download, again, baseline=tmp_path / "none") == 2
+
+    after = ModelRegistry(again)
+    assert after.active().version == "v0002"
+    assert after.activations()[-1].reason == "v0009 is not there"
+
+
+def test_where_every_choice_is_lost_none_is_made(root: Path, tmp_path: Path) -> None:
     download = write(root, tmp_path / "set")
     (download / "versions" / "v0002" / "manifest.json").unlink()
+    (download / "versions" / "v0001" / "manifest.json").unlink()
     (tmp_path / "again").mkdir()
 
-    with pytest.raises(VersionNotFound, match="v0002"):
-        repository.rebuild(download, tmp_path / "again", baseline=tmp_path / "none")
+    repository.rebuild(download, tmp_path / "again", baseline=tmp_path / "none")
+
+    assert ModelRegistry(tmp_path / "again").choices() == ()
