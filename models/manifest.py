@@ -16,6 +16,7 @@ FORMAT: Final = 1
 OUTPUT_NAME: Final = "probabilities"  # of the graph
 MAPS_OUTPUT: Final = "activation_maps"
 FEATURES_OUTPUT: Final = "features"
+DIGEST_PART: Final = 16  # hexadecimal digits of a digest that tell photos apart
 
 Precision = Literal["float32", "int8"]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
@@ -249,6 +250,8 @@ class ModelManifest(_Frozen):
         parity: largest difference of a probability between Keras and ONNX Runtime, by batch size.
         libraries: versions of what trained and exported it.
         parent: the version whose weights it started from, None for none.
+        learned: by label, the first digits of the digests of the added photos that its last layer
+            learned, those of the quick retrainings before it included.
         gate: how it compares with the version that was active; None where nothing was compared.
     """
 
@@ -278,12 +281,17 @@ class ModelManifest(_Frozen):
     parity: dict[str, float] = Field(default_factory=dict)
     libraries: dict[str, str] = Field(default_factory=dict)
     parent: str | None = None
+    learned: dict[str, list[str]] = Field(default_factory=dict)
     gate: GateReport | None = None
 
     @property
     def rejected(self) -> bool:
         """Whether the gate found it worse than the version that was active."""
         return self.gate is not None and not self.gate.passed
+
+    def has_learned(self, label: str, digest: str) -> bool:
+        """Return whether a quick retraining taught it that photo, under that label."""
+        return digest[:DIGEST_PART] in self.learned.get(label, ())
 
     @property
     def problems(self) -> list[str]:

@@ -24,6 +24,7 @@ from export.parity import check_parity, onnx_predict
 from models.card import CARD_NAME, model_card
 from models.examination import EXAMINATION_NAME
 from models.manifest import (
+    DIGEST_PART,
     KERAS_NAME,
     MAPS_OUTPUT,
     REHEARSAL_NAME,
@@ -190,6 +191,10 @@ def quick_retrain(
                 "parity": parity,
                 "libraries": library_versions(),
                 "parent": start.version,
+                "learned": {
+                    label: sorted({learned[row].digest[:DIGEST_PART] for row in rows})
+                    for label, rows in rows_by(i.label for i in learned).items()
+                },
             }
         )  # fmt: skip
         test = fitting.test
@@ -357,8 +362,12 @@ class _Fitting:
         bias[classes:] -= self._shift
         return (kernel, bias), history
 
-    def new_photos(self, seed: int) -> NewPhotos:
-        """Return what fits that did not see them say of the new photos, a fold at a time."""
+    def new_photos(self, seed: int) -> NewPhotos | None:
+        """Return what fits that did not see them say of the new photos, a fold at a time.
+
+        None where the version that it starts from has learned from all of them: no fit that goes on
+        from it has not seen them. Labels that were doubted when it learned them are still.
+        """
         images = self._photos.images
         fold_of = deal(images, _FOLDS, seed)
         probabilities = np.zeros((len(images), len(self._plan.labels)), np.float32)
@@ -369,11 +378,22 @@ class _Fitting:
                 head, _ = self.fit([images[row] for row in np.flatnonzero(fold_of != fold)])
                 probabilities[rows] = probabilities_of(self._photos.values[rows], head, manifest)
         active = probabilities_of(self._photos.values, self._old_head, self._start)
+        unseen = [
+            row for row, i in enumerate(images) if not self._start.has_learned(i.label, i.digest)
+        ]
+        if not unseen:
+            return None
+        digests = {images[row].digest for row in unseen}
+        doubted = likely_mislabelled(images, probabilities, self._plan.labels)
+        earlier = self._start.gate.suspects if self._start.gate else []
         return NewPhotos(
-            images,
-            Judged(probabilities, manifest).answers,
-            Judged(active, self._start).answers,
-            likely_mislabelled(images, probabilities, self._plan.labels),
+            [images[row] for row in unseen],
+            Judged(probabilities[unseen], manifest).answers,
+            Judged(active[unseen], self._start).answers,
+            [
+                *(suspect for suspect in doubted if suspect.digest in digests),
+                *(s for s in earlier if self._start.has_learned(s.label, s.digest)),
+            ],
         )
 
     def _weights(self, images: Sequence[SnapshotImage]) -> NDArray[np.float64]:

@@ -212,14 +212,31 @@ def test_the_candidate_tells_how_it_compares_and_where_it_came_from(
     assert max(manifest.parity.values()) <= 1e-5
 
 
-def test_the_candidate_can_be_retrained_in_turn(
-    state: Path, candidate: tuple[Path, JobResult]
+def test_the_candidate_is_retrained_in_turn_and_judged_by_photos_that_it_has_not_learned(
+    state: Path, candidate: tuple[Path, JobResult], tmp_path: Path
 ) -> None:
     folder = ModelRegistry(state / "models").get(NEXT).folder
-    first = Rehearsal.read(state / "models" / "versions" / "v0001" / REHEARSAL_NAME)
-    assert Rehearsal.read(folder / REHEARSAL_NAME).backbone == first.backbone
-    assert (folder / KERAS_NAME).exists()
     assert NEXT in (folder / "README.md").read_text()
+    for name in ("store", "models"):
+        shutil.copytree(state / name, tmp_path / name)
+    store = DatasetStore(tmp_path / "store")
+    store.add(
+        picture(KIWI, np.random.default_rng(77)), label="kiwi", source="uploads",
+        original_name="later.png", scene="later", split=Split.TRAIN, joins_scenes=False,
+    )  # fmt: skip
+    store.close()
+
+    output = start_job(tmp_path, tmp_path / "again", start=NEXT).communicate(timeout=200)[0]
+
+    result = JobResult.read(tmp_path / "again")
+    assert result is not None, output.decode()
+    assert result.version, output.decode()
+    manifest = ModelRegistry(tmp_path / "models").get(result.version).manifest
+    assert manifest.training["learned"] == {"kiwi": 19}
+    assert len(manifest.learned["kiwi"]) == 19
+    assert manifest.gate is not None
+    assert manifest.gate.new_photos["kiwi"].images == 1  # the other 18 are in the head already
+    assert manifest.gate.passed, manifest.gate.checks
 
 
 def test_the_candidate_keeps_its_answers_to_the_test_images(
@@ -281,6 +298,22 @@ def test_a_thorough_job_without_photographs_offers_the_base_set(state: Path) -> 
     assert result.version is None
     assert "apple, banana, none of these there are too few" in result.message
     assert "data fetch grocery" in result.message
+
+
+def test_one_photo_of_a_known_class_is_enough(state: Path, tmp_path: Path) -> None:
+    shutil.copytree(state / "models" / "versions" / "v0001", tmp_path / "models/versions/v0001")
+    store = DatasetStore(tmp_path / "store")
+    store.add(
+        picture(COLOURS["apple"], np.random.default_rng(5)), label="apple", source="uploads",
+        original_name="one.png", scene="one", split=Split.TRAIN, joins_scenes=False,
+    )  # fmt: skip
+    store.close()
+
+    output = start_job(tmp_path, tmp_path / "job").communicate(timeout=200)[0]
+
+    result = JobResult.read(tmp_path / "job")
+    assert result is not None, output.decode()
+    assert result.version, output.decode()
 
 
 def test_a_job_that_cannot_learn_says_why(state: Path, tmp_path: Path) -> None:
