@@ -27,6 +27,7 @@ SIGNED_IN_S: Final = 7 * 24 * 3600
 # After so many wrong tokens within a minute, a client has to wait.
 ATTEMPTS_PER_MINUTE: Final = 5
 _PROXIED: Final = {"forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip"}
+_COUNTED: Final = "fruit.wrong_token"  # in a scope: that it is counted as an attempt
 _SAFE_METHODS: Final = ("GET", "HEAD", "OPTIONS")
 
 
@@ -121,11 +122,14 @@ class Access:
             TooManyAttempts: so many were wrong that this client has to wait.
         """
         client = client_key(connection)
-        if self._wrong.is_spent(client):
+        if self._wrong.is_spent(client) and not connection.scope.get(_COUNTED):
             raise TooManyAttempts(self._wrong.wait_s(client))
         if not self._token or not hmac.compare_digest(token.encode(), self._token):
-            self._wrong.hit(client)
-            _log.warning("a wrong operator token came from %s", client)
+            # A request may be asked several times who sent it, and is one attempt.
+            if not connection.scope.get(_COUNTED):
+                connection.scope[_COUNTED] = True
+                self._wrong.hit(client)
+                _log.warning("a wrong operator token came from %s", client)
             raise WrongToken
 
     def new_cookie(self) -> str:
@@ -170,7 +174,12 @@ def is_from_another_site(connection: HTTPConnection) -> bool:
     # Browsers leave that header out where the page came over plain http.
     origin = headers.get("origin")
     here = headers.get("x-forwarded-host") or headers.get("host", "")
-    return origin is not None and urlsplit(origin).netloc.lower() != here.lower()
+    if origin is None:
+        return False
+    try:
+        return urlsplit(origin).netloc.lower() != here.lower()
+    except ValueError:  # no browser sends such a one
+        return True
 
 
 def _is_at_this_machine(connection: HTTPConnection) -> bool:

@@ -205,10 +205,14 @@ def _parse_top_k(text: object) -> int | None:
         return None
     if isinstance(text, str) and text.isascii() and text.isdecimal() and int(text[:9]) >= 1:
         return int(text[:9])
+    if isinstance(text, ImageFile):
+        raise BadRequest("top_k is a file; send it as text.")
     raise BadRequest(f"top_k is {text!r:.40}; it must be a whole number, 1 or more.")
 
 
 def _parse_flag(name: str, value: object) -> bool:
+    if isinstance(value, ImageFile):
+        raise BadRequest(f"{name} is a file; send it as text.")
     text = str(value).lower() if value is not None else "false"
     if text in ("1", "true", "yes", "on"):
         return True

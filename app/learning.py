@@ -35,7 +35,7 @@ from models.jobs import (
 )
 from models.manifest import KERAS_NAME, REHEARSAL_NAME, Suspect
 from models.registry import ModelRegistry, ModelVersion
-from models.rehearsal import rehearsed_counts
+from models.rehearsal import rehearsed_labels
 
 MODES: Final[tuple[Mode, ...]] = ("quick", "thorough")
 _NICENESS: Final = 19  # every prediction goes before
@@ -192,16 +192,15 @@ class LearningService:
         return Readiness(tuple(problems), learns, tuple(notes))
 
     def _rehearsed(self, version: str) -> Counter[str]:
-        """Return how many added photos a version rehearses, as one trained thoroughly does."""
+        """Return how many of one's own photos a version rehearses, as one trained thoroughly."""
         try:
-            known = rehearsed_counts(self._registry.get(version).folder / REHEARSAL_NAME)
+            known = rehearsed_labels(self._registry.get(version).folder / REHEARSAL_NAME)
         except ModelError:
             return Counter()
-        found: Counter[str] = Counter()
-        for (source, label, split), count in known.items():
-            if source not in _PUBLIC and split != Split.TEST:
-                found[label] += count
-        return found
+        own = self._store.own_labels(_PUBLIC)
+        return Counter(
+            n for digest, n, split in own if split != Split.TEST and known.get(digest) == n
+        )
 
     def _quick_problems(self, version: str, learns: dict[str, int]) -> list[str]:
         problems = []

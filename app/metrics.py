@@ -38,6 +38,7 @@ class Metrics:
         self._lock = threading.Lock()
         self._started_at = now()
         self._taken = Figures()  # what was taken since the start
+        self._leaving = Figures()  # what is being kept just now
         self._new = Figures()
         self._new_since = self._started_at
         self._requests: Counter[tuple[str, str, int]] = Counter()
@@ -73,18 +74,30 @@ class Metrics:
         with self._lock:
             self._requests[method, route, status] += 1
 
-    def take(self) -> tuple[datetime, Figures]:
-        """Return what is new since the last time, and since when; it stays counted here too."""
+    def hand_over(self, keep: Callable[[datetime, Figures], None]) -> None:
+        """Give away what is new since the last time, and since when; it stays counted here too.
+
+        Args:
+            keep: takes it; after an exception from it all is still new.
+        """
         with self._lock:
-            since, new = self._new_since, self._new
-            self._new, self._new_since = Figures(), self._now()
-            self._taken.add(new)
-        return since, new
+            since, leaving = self._new_since, self._new
+            self._new, self._new_since, self._leaving = Figures(), self._now(), leaving
+        try:
+            keep(since, leaving)
+        except BaseException:
+            with self._lock:
+                self._new, self._new_since = leaving.add(self._new), since
+                self._leaving = Figures()
+            raise
+        with self._lock:
+            self._taken.add(leaving)
+            self._leaving = Figures()
 
     def since_start(self) -> Figures:
         """Return the counts since the process started."""
         with self._lock:
-            return Figures().add(self._taken).add(self._new)
+            return Figures().add(self._taken).add(self._leaving).add(self._new)
 
     def new(self) -> Figures:
         """Return what was not taken yet."""

@@ -17,7 +17,7 @@ from typing import Final, Protocol
 from app.hub import Kind
 from data import imagefolder
 from data.state import store_dir
-from data.store import DatasetStore
+from data.store import JOURNAL_NAME, DatasetStore, StoredImage
 from models import repository
 
 Files = Mapping[str, Path | bytes]
@@ -82,6 +82,11 @@ class Photos:
         self._watched: tuple[int, sqlite3.Connection] | None = None
 
     def is_fresh(self) -> bool:
+        # Without its index, or with a damaged one, the store is made anew from these.
+        journal = self._root / JOURNAL_NAME
+        noted = journal.is_file() and journal.stat().st_size > 0
+        if noted or any((self._root / "images").glob("*/*")):
+            return False
         return not self._index.is_file() or self.count() == 0
 
     def fingerprint(self) -> Hashable:
@@ -98,7 +103,7 @@ class Photos:
             query = "SELECT (SELECT count(*) FROM images) + (SELECT count(*) FROM removed_images)"
             try:
                 return int(c.execute(query).fetchone()[0])
-            except sqlite3.OperationalError:  # ended before its tables were made
+            except sqlite3.DatabaseError:  # damaged, or ended before its tables were made
                 return 0
 
     @contextmanager
@@ -106,6 +111,7 @@ class Photos:
         with tempfile.TemporaryDirectory() as folder:
             imagefolder.copy_index(self._root, Path(folder))
             copy = DatasetStore(Path(folder))
+            copy.drop_removed([i.digest for i in copy.removed() if not self._has(i)])
             placed = imagefolder.layout(copy)
             copy.close()
             images: Files = {
@@ -117,6 +123,9 @@ class Photos:
                 imagefolder.CARD_NAME: imagefolder.CARD.encode(),
                 imagefolder.INDEX_NAME: Path(folder) / imagefolder.INDEX_NAME,
             }
+
+    def _has(self, image: StoredImage) -> bool:
+        return (self._root / "images" / image.path).is_file()
 
     def is_fixed(self, path: str) -> bool:
         # An image is named by its digest. The card is the owner's to edit once it is there.
@@ -186,7 +195,7 @@ class Versions:
         yield repository.contents(self._root)
 
     def is_fixed(self, path: str) -> bool:
-        # The number of a version that was deleted is given to the next one.
+        # On a new disk the number of a version that was deleted is given to another.
         return False
 
     def replace(self, download: Path, scratch: Path) -> int:

@@ -26,6 +26,7 @@ from data.state import monitoring_dir
 from data.store import DatasetStore
 from models.errors import ModelError
 from models.examination import EXAMINATION_NAME, read_examination
+from models.jobs import FETCH
 from models.registry import ModelRegistry
 
 _log = logging.getLogger(__name__)
@@ -88,7 +89,7 @@ class MonitoringService:
         self._history = History(folder / "figures.db", now)
         self._alerts = AlertLog(folder / "alerts.db", webhook, now)
         self._disk: tuple[float, dict[str, int]] | None = None
-        self._drift: tuple[float, Drift] | None = None
+        self._drift: tuple[float, str | None, Drift] | None = None
         self._keeping = threading.Lock()
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._loop, name="monitoring", daemon=True)
@@ -144,9 +145,11 @@ class MonitoringService:
 
         Of the last day, but only since the version answers. Computed twice a minute at most.
         """
-        if self._drift is None or self._clock() - self._drift[0] > CHECK_EVERY_S:
-            self._drift = (self._clock(), self._assess())
-        return self._drift[1]
+        version = self._service.health()["version"]
+        kept = self._drift
+        if kept is None or kept[1] != version or self._clock() - kept[0] > CHECK_EVERY_S:
+            kept = self._drift = (self._clock(), version, self._assess())
+        return kept[2]
 
     def disk(self) -> dict[str, int]:
         """Return the bytes of the photos and versions, and those that are free; not looked up anew
@@ -178,9 +181,9 @@ class MonitoringService:
     def keep(self) -> None:
         """Keep what was counted since the last time."""
         with self._keeping:
-            since, figures = self._service.metrics.take()
-            if figures.requests:
-                self._history.add(since, figures)
+            self._service.metrics.hand_over(
+                lambda since, new: self._history.add(since, new) if new.requests else None
+            )
 
     def check(self) -> None:
         """Look for trouble, and raise alerts."""
@@ -209,11 +212,15 @@ class MonitoringService:
             # The next round may go well: a full disk is emptied, a busy database is free again.
             try:
                 self.keep()
-                if self._clock() - checked_at >= CHECK_EVERY_S:
-                    checked_at = self._clock()
-                    self.check()
             except Exception:
-                _log.exception("the figures could not be kept or checked")
+                _log.exception("the figures could not be kept")
+            if self._clock() - checked_at < CHECK_EVERY_S:
+                continue
+            checked_at = self._clock()
+            try:
+                self.check()
+            except Exception:
+                _log.exception("what may be wrong could not be looked for")
 
     def _since(self, moment: datetime, length_s: int) -> Figures:
         return total(figures for _, figures in self._history.since(moment, length_s))
@@ -264,7 +271,9 @@ class MonitoringService:
     def _check_jobs(self) -> None:
         for job in self._learning.jobs(10) if self._learning else []:
             if job["state"] == JobState.FAILED:
-                message = f"Retraining {job['job_id']} failed: {job['message']}"
+                # Anybody may read alerts; what a job left behind is the operator's.
+                what = "Fetching the base set" if job["mode"] == FETCH else "Retraining"
+                message = f"{what} (job {job['job_id']}) failed. The Retrain tab says why."
                 self._alerts.report("retrain_failed", str(job["job_id"]), message, once=True)
 
     def _check_errors(self) -> None:
@@ -283,7 +292,7 @@ class MonitoringService:
             self._alerts.report(
                 "disk", "state",
                 f"The disk is nearly full: {free / 1e9:.1f} of {size / 1e9:.1f} GB are free. "
-                "Remove versions or photos that are not needed, or give it more room.",
+                "Remove versions that are not needed, or give it more room.",
             )  # fmt: skip
 
     def _check_mirror(self) -> None:

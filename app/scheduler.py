@@ -1,6 +1,7 @@
 """Decides when a retraining starts by itself: at a time, or after so many new photos."""
 
 import logging
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,6 +23,11 @@ CHOICES: Final = {
     "every week": "0 3 * * 0",
     "every month": "0 3 1 * *",
 }
+_NAMES: Final = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
+_DAYS: Final = re.compile(
+    rf"(?P<first>\*|[0-7]|{'|'.join(_NAMES)})"
+    rf"(-(?P<last>[0-7]|{'|'.join(_NAMES)}))?(/(?P<step>[1-7]))?"
+)
 _TIMED: Final = "timed"
 _COUNTED: Final = "counted"
 _MISSED: Final = "missed"
@@ -49,7 +55,7 @@ class Schedule(BaseModel):
     @classmethod
     def _is_cron(cls, cron: str) -> str:
         if cron.strip():
-            trigger = CronTrigger.from_crontab(cron, timezone=UTC)
+            trigger = _trigger(cron)
             if trigger.get_next_fire_time(None, datetime.now(UTC)) is None:
                 raise ValueError("such a day never comes")
         return cron.strip()
@@ -71,6 +77,35 @@ class Schedule(BaseModel):
                 "fields in UTC such as '0 3 * * *', after_images as a whole number (0 for never), "
                 "and mode as 'quick' or 'thorough'."
             ) from error
+
+
+def _trigger(cron: str) -> CronTrigger:
+    """Return when five fields of crontab say, in UTC; raises ValueError where they say nothing.
+
+    Days of the week are given to APScheduler by name: it counts them from Monday, crontab from
+    Sunday.
+    """
+    fields = cron.lower().split()
+    if len(fields) == 5:
+        fields[4] = ",".join(map(_days, fields[4].split(",")))
+    return CronTrigger.from_crontab(" ".join(fields), timezone=UTC)
+
+
+def _days(part: str) -> str:
+    """Return a day of the week of crontab, a range or a step of them, as names of days."""
+    found = _DAYS.fullmatch(part)
+    if found is None or part == "*":
+        return part
+    first, last, step = found["first"], found["last"], int(found["step"] or 1)
+    begin = 0 if first == "*" else _day(first)
+    end = _day(last) if last else begin if found["step"] is None else 6
+    if last and end < begin:  # such as fri-sun
+        end += 7
+    return ",".join(_NAMES[day % 7] for day in range(begin, end + 1, step or 8))
+
+
+def _day(name: str) -> int:
+    return _NAMES.index(name) if name in _NAMES else int(name)
 
 
 class Scheduler:
@@ -131,7 +166,9 @@ class Scheduler:
         if self._scheduler.get_job(_TIMED):
             self._scheduler.remove_job(_TIMED)
         if self._schedule.cron:
-            self._scheduler.add_job(self._start_timed, self._trigger(), id=_TIMED, **_OPTIONS)
+            self._scheduler.add_job(
+                self._start_timed, _trigger(self._schedule.cron), id=_TIMED, **_OPTIONS
+            )
         # Even with nothing to count: a scheduler notices only when it wakes that the machine slept.
         self._scheduler.add_job(
             self.check_count,
@@ -143,14 +180,11 @@ class Scheduler:
         )
         self._remember()
 
-    def _trigger(self) -> CronTrigger:
-        return CronTrigger.from_crontab(self._schedule.cron, timezone=UTC)
-
     def _remember(self) -> None:
         """Keep when a retraining starts next by the clock."""
         try:
             if self._schedule.cron:
-                due = self._trigger().get_next_fire_time(None, datetime.now(UTC))
+                due = _trigger(self._schedule.cron).get_next_fire_time(None, datetime.now(UTC))
                 write_atomically(self._next_path, due.isoformat().encode())
             else:
                 self._next_path.unlink(missing_ok=True)

@@ -22,9 +22,9 @@ from rich.table import Table
 from data.audit import Audit, audit
 from data.check import SETTLED_S, Problem, check
 from data.errors import DataError
-from data.fetch import download
+from data.fetch import download, kept_if_valid
 from data.importer import ImportReport, import_archive
-from data.sources import MIRROR_VARIABLE, PUBLIC_SOURCES, Source, find_source
+from data.sources import MIRROR_VARIABLE, PUBLIC_SOURCES, SOURCES, Source, find_source
 from data.splits import Split
 from data.state import downloads_dir, state_dir, store_dir, users_of
 from data.store import AddResult, DatasetStore
@@ -69,7 +69,7 @@ def _parser() -> argparse.ArgumentParser:
     importing = commands.add_parser("import", help="import an archive or an unpacked folder")
     importing.add_argument("path", type=Path, nargs="+", help="a zip, or a folder of class folders")
     importing.add_argument(
-        "--source", choices=[s.name for s in PUBLIC_SOURCES], help="its layout, if not recognised"
+        "--source", choices=[s.name for s in SOURCES], help="its layout, if not recognised"
     )
     importing.set_defaults(run=_import)
 
@@ -98,7 +98,8 @@ def _fetch(options: argparse.Namespace, console: Console) -> None:
             target,
             on_progress=lambda done, total: progress.update(task, completed=done, total=total),
         )
-    _import_one(options.state_dir, target, source, console)
+    with kept_if_valid(target):
+        _import_one(options.state_dir, target, source, console)
 
 
 def _import(options: argparse.Namespace, console: Console) -> None:

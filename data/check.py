@@ -126,6 +126,7 @@ class _Stored:
     def forget(self, digest: str) -> None:
         with closing(DatasetStore(self.root)) as store:
             store.remove([digest])
+            store.drop_removed([digest])
 
     def take_in(self, path: Path) -> None:
         """Put a file back into the index as the newest snapshot describes it, or set it aside."""

@@ -1,12 +1,13 @@
 """Downloading a public archive: streamed to disk, resumed where the server allows it."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
 
-from data.errors import DownloadFailed
+from data.errors import DownloadFailed, InvalidArchive
 
 _TRIES = 5
 
@@ -44,7 +45,9 @@ def download(
         try:
             _continue(url, part, on_progress)
         except httpx.HTTPStatusError as error:
-            if error.response.status_code < 500:
+            if error.response.status_code == httpx.codes.REQUESTED_RANGE_NOT_SATISFIABLE:
+                part.unlink(missing_ok=True)  # what is here is no beginning of what is there
+            elif error.response.status_code < 500:
                 raise _failure(url, error, part) from error
             failure: httpx.HTTPError = error
         except httpx.HTTPError as error:
@@ -58,10 +61,25 @@ def download(
     raise _failure(url, failure, part) from failure
 
 
+@contextmanager
+def kept_if_valid(archive: Path) -> Iterator[Path]:
+    """Yield the downloaded archive; it is removed where it turns out to be none.
+
+    What a server sends in its place, such as a page to sign in, must not be all that is ever tried.
+    """
+    try:
+        yield archive
+    except InvalidArchive:
+        archive.unlink(missing_ok=True)
+        raise
+
+
 def _continue(url: str, part: Path, on_progress: Callable[[int, int | None], None]) -> None:
     done = part.stat().st_size if part.exists() else 0
     validator = _validator(part).read_text() if _validator(part).exists() else ""
-    headers = {"Range": f"bytes={done}-", "If-Range": validator} if done and validator else {}
+    headers = {"Accept-Encoding": "identity"}  # the file, and not the file compressed once more
+    if done and validator:
+        headers |= {"Range": f"bytes={done}-", "If-Range": validator}
     with httpx.stream("GET", url, headers=headers, follow_redirects=True, timeout=30) as response:
         response.raise_for_status()
         if response.status_code != httpx.codes.PARTIAL_CONTENT:

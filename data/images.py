@@ -265,7 +265,7 @@ def _check_pixels(image: Image.Image, limits: ImageLimits) -> None:
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:
-    if image.mode == "RGB":
+    if image.mode == "RGB" and not image.has_transparency_data:
         return image
     if image.mode.startswith("I") or image.mode == "F":
         return _deep_grey_to_rgb(image)

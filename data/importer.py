@@ -112,7 +112,7 @@ def _members(
         try:
             if inner is None:
                 raise UnreadableMember("its name points outside the archive")
-            if inner[0] == "__MACOSX" or inner[-1].startswith("."):
+            if not inner or inner[0] == "__MACOSX" or inner[-1].startswith("."):
                 continue
             if _suffix(name) not in SUFFIXES:
                 raise UnreadableMember("it is not a picture")

@@ -48,6 +48,8 @@ class Source:
             layout.
         joins_scenes: whether a near-identical picture of the same class joins the group of the
             first one. Not where the publisher's own split decides.
+        is_known_by: whether a member's path tells that it is this set; None where any tells that
+            has a place in it.
     """
 
     name: str
@@ -57,6 +59,7 @@ class Source:
     url: str
     place: Callable[[Sequence[str]], Placement | None]
     joins_scenes: bool = True
+    is_known_by: Callable[[Sequence[str]], bool] | None = None
 
     def url_from(self, mirror: str) -> str:
         """Return the archive's address in the mirror's folder; without a mirror, the public one."""
@@ -64,22 +67,22 @@ class Source:
 
 
 def find_source(name: str) -> Source:
-    """Return the public source of that name.
+    """Return the source of that name.
 
     Raises:
         UnknownSource: there is none.
     """
-    for source in PUBLIC_SOURCES:
+    for source in SOURCES:
         if source.name == name:
             return source
-    raise UnknownSource(name, [source.name for source in PUBLIC_SOURCES])
+    raise UnknownSource(name, [source.name for source in SOURCES])
 
 
 def detect_source(paths: Iterable[Sequence[str]]) -> Source:
     """Return the public source whose layout the member paths have, else ``FOLDERS``."""
     for parts in paths:
         for source in PUBLIC_SOURCES:
-            if source.place(parts):
+            if (source.is_known_by or source.place)(parts):
                 return source
     return FOLDERS
 
@@ -103,6 +106,11 @@ def _place_fruits_360(parts: Sequence[str]) -> Placement | None:
         group=f"fruits-360/{folder}",
         split=Split.TEST if parts[-3] == "Test" else Split.TRAIN,
     )
+
+
+def _is_of_fruits_360(parts: Sequence[str]) -> bool:
+    """Anybody may have a folder ``Training``; that its folders are numbered is Fruits-360's way."""
+    return _place_fruits_360(parts) is not None and parts[-2].rpartition(" ")[2].isdecimal()
 
 
 _GROCERY_CLASSES: Final = {
@@ -156,6 +164,7 @@ FRUITS_360: Final = Source(
     url="https://github.com/fruits-360/fruits-360-100x100/archive/refs/heads/main.zip",
     place=_place_fruits_360,
     joins_scenes=False,
+    is_known_by=_is_of_fruits_360,
 )
 GROCERY: Final = Source(
     name="grocery",
@@ -175,3 +184,4 @@ FOLDERS: Final = Source(
     place=_place_folders,
 )
 PUBLIC_SOURCES: Final = (FRUITS_360, GROCERY)
+SOURCES: Final = (*PUBLIC_SOURCES, FOLDERS)

@@ -8,7 +8,7 @@ import hashlib
 import logging
 import os
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -101,6 +101,7 @@ _INSERT = insert(_images)
 _NAMES = tuple(_images.columns.keys())
 _row_number = text("images.rowid DESC")  # SQLite's own, which grows: the latest come first
 # What was taken out and can be put back; the files stay where they are.
+JOURNAL_NAME: Final = "index.jsonl"
 _removed = Table(
     "removed_images",
     _metadata,
@@ -190,7 +191,7 @@ class DatasetStore:
         self.images_dir = root / "images"
         self.images_dir.mkdir(parents=True, exist_ok=True)
         self._engine = open_database(root / "index.db", _metadata)
-        self._journal = Journal(root / "index.jsonl")
+        self._journal = Journal(root / JOURNAL_NAME)
         self._agree()
 
     def close(self) -> None:
@@ -208,18 +209,24 @@ class DatasetStore:
         batch: StoreBatch | None = None
         try:
             with self._engine.begin() as connection:
+                # Another process waits here, before it looks for what is there already; its files
+                # are gone again before this one looks.
+                connection.exec_driver_sql("BEGIN IMMEDIATE")
                 batch = StoreBatch(connection, self.images_dir, self._limits)
-                yield batch
-                if keep:
-                    self._note(connection, batch.changed)
-                else:
+                try:
+                    yield batch
+                    if keep:
+                        self._note(connection, batch.changed)
+                except BaseException:
+                    batch.remove_files()
+                    raise
+                if not keep:
+                    batch.remove_files()
                     connection.rollback()
         except BaseException:
-            if batch is not None:
+            if batch is not None:  # a commit may fail too
                 batch.remove_files()
             raise
-        if not keep:
-            batch.remove_files()
 
     def add(self, content: bytes, **details: Any) -> AddOutcome:
         """Add one image; arguments and errors are those of ``StoreBatch.add``."""
@@ -375,6 +382,19 @@ class DatasetStore:
                 for source, label, split, count in connection.execute(query)
             }
 
+    def drop_removed(self, digests: Collection[str]) -> None:
+        """Forget removed images, of which the files are gone; they cannot be put back any more."""
+        with self._engine.begin() as connection:
+            connection.execute(delete(_removed).where(_removed.c.digest.in_(digests)))
+
+    def own_labels(self, public: Collection[str]) -> list[tuple[str, str, Split]]:
+        """Return digest, label and split of the images of all sources but the public ones."""
+        query = select(_images.c.digest, _images.c.label, _images.c.split).where(
+            _images.c.source.not_in(public)
+        )
+        with self._engine.connect() as connection:
+            return [(d, label, Split(split)) for d, label, split in connection.execute(query)]
+
     def size_bytes(self) -> int:
         """Return how many bytes the files of all images take."""
         query = select(func.coalesce(func.sum(_images.c.size_bytes), 0))
@@ -485,11 +505,11 @@ class StoreBatch:
         if near and near.split == Split.TEST:
             return AddOutcome(AddResult.IS_TEST, near, near)
         scene = scene or f"{source}/{digest}"
-        split = split or split_of(scene)
+        published, split = split, split or split_of(scene)
         scenes = self._scene_index(source, label) if joins_scenes else None
         if (
             scenes
-            and split != Split.TEST
+            and published != Split.TEST
             and (joined := scenes.nearest(fingerprint, SCENE_DISTANCE_BITS))
         ):
             scene, split = joined
@@ -547,8 +567,12 @@ class StoreBatch:
             self._written.append(Path(file.name))  # it goes too where the disk is full
             file.write(content)
         os.chmod(file.name, 0o644)
+        was_there = path.exists()  # that of a removed photo, which can be put back
         os.replace(file.name, path)
-        self._written[-1] = path
+        if was_there:
+            self._written.pop()
+        else:
+            self._written[-1] = path
 
     def _already_there(
         self, image: StoredImage, label: str, relabels: bool, guards_test: bool

@@ -6,10 +6,11 @@ can learn a new class, and judge whether the others were kept, with no photograp
 
 import io
 import json
-from collections import Counter
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -80,13 +81,13 @@ class Rehearsal:
 
 
 @lru_cache(maxsize=2)
-def rehearsed_counts(path: Path) -> Counter[tuple[str, str, str]]:
-    """Return how many images a rehearsal file knows, by source, label and split.
+def rehearsed_labels(path: Path) -> Mapping[str, str]:
+    """Return what the images show that a rehearsal file knows, by digest.
 
     Raises:
         InvalidVersion: the file cannot be read or is no rehearsal.
     """
-    return Counter((i.source, i.label, i.split) for i in Rehearsal.read(path).images)
+    return MappingProxyType({image.digest: image.label for image in Rehearsal.read(path).images})
 
 
 @lru_cache(maxsize=2)

@@ -18,7 +18,7 @@ from types import FrameType
 from typing import Any, Final, TextIO
 
 from data.errors import DataError
-from data.fetch import download
+from data.fetch import download, kept_if_valid
 from data.importer import import_archive
 from data.sources import find_source
 from data.state import downloads_dir, store_dir
@@ -129,7 +129,8 @@ def _fetch(request: FetchRequest, progress: _ProgressFile) -> str:
                 ),
             )
             progress.on_stage(f"Importing {source.title}")
-            report = import_archive(store, archive, source=source, on_progress=progress.on_step)
+            with kept_if_valid(archive):
+                report = import_archive(store, archive, source=source, on_progress=progress.on_step)
             added.append(f"{report.results[AddResult.ADDED]:,} of {source.title}")
     finally:
         store.close()

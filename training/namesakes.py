@@ -27,8 +27,20 @@ def names_class(variety: str, label: str) -> bool:
     words = label.casefold().replace("-", " ").replace("_", " ").split()
     return any(
         all(
-            word in (part, part + "s", part + "es") or part in (word + "s", word + "es")
+            _singulars(part) & _singulars(word)
             for part, word in zip(parts[at:], words, strict=False)
         )
         for at in range(len(parts) - len(words) + 1)
     )
+
+
+def _singulars(word: str) -> set[str]:
+    """Return the word and what it may be the plural of: berries, tomatoes, pears."""
+    found = {word}
+    if word.endswith("s"):
+        found.add(word[:-1])
+    if word.endswith("es"):
+        found.add(word[:-2])
+    if word.endswith("ies"):
+        found.add(word[:-3] + "y")
+    return found

@@ -108,6 +108,22 @@ def test_the_command_line_downloads_from_the_mirror_too(
     assert "2 added" in capsys.readouterr().out
 
 
+def test_what_a_server_sends_in_place_of_an_archive_is_not_kept(
+    mirror: tuple[str, Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("FRUIT_BASE_SET_MIRROR", mirror[0])
+    fetch = ["--state-dir", str(tmp_path / "own"), "fetch", "grocery"]
+
+    (mirror[1] / "grocery.zip").write_text("<html>Sign in first</html>")
+    assert data.__main__.main(fetch) == 1
+    assert "InvalidArchive" in capsys.readouterr().err
+    put_archives(mirror[1])
+    assert data.__main__.main(fetch) == 0
+
+
 def test_a_download_that_fails_says_so_and_can_be_repeated(
     learning: LearningService, mirror: tuple[str, Path]
 ) -> None:

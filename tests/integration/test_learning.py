@@ -213,9 +213,10 @@ def test_photos_that_a_version_rehearses_are_not_new_to_it(
 ) -> None:
     """One that was trained thoroughly with the photos that were there."""
     add_photos(learning, 5, split=Split.TRAIN)
-    known = RehearsedImage("mango", "train", "uploads", "", "s60", "0" * 64)
-    shipped = RehearsedImage("mango", "train", "grocery", "Fruit/Mango", "run 1", "1" * 64)
-    rehearsal = Rehearsal("b", np.zeros((4, 2), np.float16), (known, known, known, shipped))
+    stored = learning._store.images(label="mango")
+    known = [RehearsedImage("mango", "train", "uploads", "", i.scene, i.digest) for i in stored[:3]]
+    gone = RehearsedImage("mango", "train", "uploads", "", "s9", "0" * 64)  # removed since
+    rehearsal = Rehearsal("b", np.zeros((4, 2), np.float16), (*known, gone))
     (registry.get("v0001").folder / REHEARSAL_NAME).write_bytes(rehearsal.to_bytes())
 
     assert learning.readiness("quick").learns == {"mango": 2}

@@ -127,6 +127,33 @@ def test_restored_disk_goes_on_mirroring(first: Disk, second: Disk, hub: HubServ
     assert sum(path.endswith(".png") for path in hub.dataset().files) == 3
 
 
+def test_disk_whose_index_was_lost_or_damaged_is_not_restored(first: Disk, second: Disk) -> None:
+    """It is made anew from its journal when the store is opened."""
+    second.add("mango")
+    second.store.close()
+    index = second.folder / "store" / "index.db"
+
+    index.write_bytes(b"garbage")
+    assert not second.photos.restore()
+    index.unlink()
+    assert not second.photos.restore()
+
+    assert [i.label for i in DatasetStore(second.folder / "store").images()] == ["mango"]
+
+
+def test_photo_that_was_damaged_and_set_aside_does_not_hold_the_others_up(
+    first: Disk, hub: HubServer
+) -> None:
+    apple = first.store.images(label="apple")[0]
+    first.store.remove([apple.digest])
+    (first.folder / "store" / "images" / apple.path).unlink()
+    first.add("mango")
+
+    first.photos.push()
+
+    assert sum(path.endswith(".png") for path in hub.dataset().files) == 2
+
+
 def test_disk_that_holds_photos_is_not_restored(first: Disk, second: Disk) -> None:
     second.add("mango")
 
@@ -405,6 +432,7 @@ def test_version_whose_number_was_given_anew_replaces_the_deleted_one(
     registry.activate("v0001")
     disk.versions.push()
     registry.delete("v0002")
+    (disk.folder / "models" / "last-deleted").unlink()  # as on a new disk, which knows of none
     disk.versions.push()
     assert "versions/v0002/model.onnx" not in hub.model().files
 

@@ -148,6 +148,9 @@ def test_explain_in_the_form_and_a_flag_that_is_none(client: TestClient) -> None
     assert "heat_map" in form.json()
     error = error_of(client.post("/api/predict?explain=perhaps", files=photo), 400)
     assert error["message"] == "explain is 'perhaps'; it must be true or false."
+    for name in ("explain", "top_k"):
+        error = error_of(client.post("/api/predict", files=photo | {name: b"0" * 10**5}), 400)
+        assert error["message"] == f"{name} is a file; send it as text."
 
 
 def encode_plain(colour: tuple[int, int, int]) -> bytes:

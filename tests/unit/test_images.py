@@ -79,6 +79,17 @@ def test_decode_composites_transparency_on_white() -> None:
     assert pixels[8, 14].tolist() == [255, 255, 255]
 
 
+def test_decode_composites_a_transparent_colour_on_white() -> None:
+    """A PNG without an alpha channel may say that one of its colours stands for nothing."""
+    image = Image.new("RGB", (16, 16), (0, 0, 0))
+    image.paste(RED, (0, 0, 8, 16))
+
+    pixels = decode_image(encoded(image, "PNG", transparency=(0, 0, 0)))
+
+    assert pixels[8, 2].tolist() == list(RED)
+    assert pixels[8, 14].tolist() == [255, 255, 255]
+
+
 def test_decode_scales_sixteen_bit_grey_instead_of_clipping() -> None:
     grey = Image.fromarray(np.full((16, 16), 32896, dtype=np.uint16))
 

@@ -2,6 +2,9 @@
 
 from datetime import UTC, datetime, timedelta
 
+import pytest
+
+from app.figures import Figures
 from app.metrics import RING_LENGTH, Metrics
 from app.results import Prediction, Timing
 
@@ -34,6 +37,25 @@ def test_snapshot_counts_answers_refusals_and_errors_since_the_start() -> None:
     assert (snapshot["errors"], snapshot["uptime_s"]) == (1, 90.0)
     assert snapshot["started_at"] == "2026-01-02T03:04:05+00:00"
     assert snapshot["memory_bytes"] > 1_000_000
+
+
+def test_what_could_not_be_kept_is_handed_over_with_the_next() -> None:
+    metrics = Metrics(FakeNow())
+    metrics.predicted(prediction())
+    kept: list[int] = []
+
+    def full(since: datetime, figures: Figures) -> None:
+        metrics.refused("InvalidImage")  # meanwhile
+        assert metrics.since_start().predictions == 1
+        raise OSError("no space left")
+
+    with pytest.raises(OSError, match="no space"):
+        metrics.hand_over(full)
+    metrics.hand_over(lambda since, figures: kept.append(figures.requests))
+    metrics.hand_over(lambda since, figures: kept.append(figures.requests))
+
+    assert kept == [2, 0]
+    assert metrics.since_start().requests == 2
 
 
 def test_percentiles_are_of_the_last_predictions_only() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from app.errors import InvalidSchedule, TooManyJobs
-from app.scheduler import Schedule, Scheduler
+from app.scheduler import Schedule, Scheduler, _trigger
 from tests.conftest import wait_until
 
 
@@ -34,6 +34,8 @@ class Submitted:
         ({"mode": "slow"}, "mode is 'slow'"),
         ({"cron": "0 0 31 2 *"}, "such a day never comes"),
         ({"cron": "*/0 * * * *"}, "cron is"),
+        ({"cron": "0 3 * * 8"}, "cron is"),
+        ({"cron": "0 3 * * sat-x"}, "cron is"),
         ({"after_images": float("nan")}, "after_images is nan"),
         ({"after_images": 10**5000}, "after_images is a very large number"),
         ({"mode": "x" * 10_000}, "mode is 'xxx"),
@@ -42,6 +44,31 @@ class Submitted:
 def test_what_cannot_be_kept_is_named(values: dict[str, object], words: str) -> None:
     with pytest.raises(InvalidSchedule, match=words):
         Schedule.of(**values)
+
+
+@pytest.mark.parametrize(
+    ("days", "expected"),
+    [
+        ("1", ["Mon"]),
+        ("0", ["Sun"]),
+        ("7", ["Sun"]),
+        ("1-5", ["Mon", "Tue", "Wed", "Thu", "Fri"]),
+        ("fri-sun", ["Fri", "Sat", "Sun"]),
+        ("sat,3", ["Wed", "Sat"]),
+        ("*/3", ["Sun", "Wed", "Sat"]),
+        ("4/2", ["Thu", "Sat"]),
+        ("SUN", ["Sun"]),
+    ],
+)
+def test_days_of_the_week_are_those_of_crontab(days: str, expected: list[str]) -> None:
+    """There, Sunday is 0 and 7."""
+    trigger = _trigger(Schedule.of(cron=f"0 3 * * {days}").cron)
+    found, moment = set(), datetime(2026, 11, 1, tzinfo=UTC)
+    for _ in range(7):
+        moment = trigger.get_next_fire_time(None, moment + timedelta(seconds=1))
+        found.add(f"{moment:%a}")
+
+    assert found == set(expected)
 
 
 def test_the_schedule_survives_a_restart(tmp_path: Path) -> None:

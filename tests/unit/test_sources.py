@@ -68,6 +68,7 @@ def test_grocery_keeps_the_publishers_own_splits(part: str, split: Split) -> Non
         ("fruits-360-100x100-main/Test/Apple 10/r0_103_100.jpg", FRUITS_360),
         ("x/dataset/train/Fruit/Kiwi/Kiwi_001.jpg", GROCERY),
         ("photos/kiwi/1.jpg", FOLDERS),
+        ("mine/Training/kiwi/1.jpg", FOLDERS),
     ],
 )
 def test_detect_recognises_the_layout(path: str, source: object) -> None:
@@ -86,5 +87,5 @@ def test_folders_take_the_class_from_the_parent_folder() -> None:
 
 def test_find_source_names_what_there_is() -> None:
     assert find_source("grocery") is GROCERY
-    with pytest.raises(UnknownSource, match="available: fruits-360, grocery"):
+    with pytest.raises(UnknownSource, match="available: fruits-360, grocery, folders"):
         find_source("imagenet")

@@ -2,6 +2,8 @@
 
 import io
 import sqlite3
+import threading
+import time
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
@@ -207,6 +209,49 @@ def test_removed_images_come_back_as_they_were(store: DatasetStore) -> None:
     assert store.images() == before
     assert store.read(before[0])
     assert store.removed() == []
+
+
+def test_a_rehearsal_of_a_removed_image_leaves_its_file(store: DatasetStore) -> None:
+    add(store, picture(1))
+    (image,) = store.images()
+    store.remove([image.digest])
+
+    with store.batch(keep=False) as batch:
+        batch.add(
+            picture(1), label="kiwi", source="uploads", original_name="a.png", joins_scenes=False
+        )
+
+    assert store.restore([image.digest]) == 1
+    assert store.read(image) == picture(1)
+
+
+def test_nearly_the_same_photos_of_ones_own_are_of_one_split(store: DatasetStore) -> None:
+    """Also those of which the digest alone would say another."""
+    for shift in range(20):
+        store.add(
+            picture(1, shift=shift), label="kiwi", source="uploads", original_name="a.png",
+            guards_test=True,
+        )  # fmt: skip
+
+    assert len({i.split for i in store.images()}) == 1
+    assert len({i.scene for i in store.images()}) == 1
+
+
+def test_a_photo_that_another_process_adds_meanwhile_keeps_its_file(tmp_path: Path) -> None:
+    first, second = DatasetStore(tmp_path), DatasetStore(tmp_path)
+    found: list[AddResult] = []
+    with first.batch() as batch:
+        batch.add(picture(1), label="kiwi", source="folders", original_name="a.png")
+        other = threading.Thread(target=lambda: found.append(add(second, picture(1))))
+        other.start()
+        time.sleep(0.1)  # it waits
+    other.join()
+
+    assert found == [AddResult.DUPLICATE]
+    (image,) = first.images()
+    assert first.read(image) == picture(1)
+    first.close()
+    second.close()
 
 
 def test_restoring_what_was_added_again_keeps_one(store: DatasetStore) -> None:
