@@ -19,8 +19,6 @@ _Colour = tuple[int, int, int]
 
 _FULL_TURN: Final = 2 * np.pi
 _MARGIN: Final = 1.12  # of the outline's radius, to the border of its picture
-_APART: Final = (90, 166)  # of 256, around which a channel goes on from the one colour to the other
-_BLUE: Final = 0.15  # of the surfaces that are nobody's photo: plain, blue to cyan or grey
 
 
 @dataclass(frozen=True)
@@ -76,14 +74,17 @@ def draw_other_piece(side_px: int, photos: Sequence[NDArray[np.uint8]], rng: _Rn
         photo = Image.fromarray(photos[int(rng.integers(len(photos)))])
         colours = np.asarray(photo.resize((side_px, side_px)), float)
     else:
-        first = rng.uniform(0, 255, 3)
-        # A plain ball may well be a fruit, and so may one with stripes that are hardly of another
-        # colour: an apple. Blue ones are none.
-        second = (first + rng.uniform(*_APART, 3)) % 256
-        if rng.random() < _BLUE:
-            first = second = np.sort(first)
-        pattern = _pattern(place, int(rng.integers(3 if ball else 1, 9)), rng)
-        colours = _mixed(pattern, first, second)
+        # Rings, rays, stripes, or plain. A plain ball may well be a fruit; but a network that saw
+        # none but blue ones named more drawings and renderings.
+        count = int(rng.integers(3 if ball else 1, 9))
+        shown = (
+            place.depth * count / 2,
+            place.angle / _FULL_TURN * count,
+            place.x * count / 2,
+            np.zeros_like(place.x),
+        )[int(rng.integers(4))]
+        first, second = rng.uniform(0, 255, (2, 3))
+        colours = _mixed(np.where(shown % 1 > 0.5, 1.0, 0.0), first, second)
     if ball:
         toward = rng.uniform(-0.6, 0.6, 2)
         lit = 1.15 - np.hypot(place.x - toward[0], place.y - toward[1]) ** 2 * rng.uniform(0.2, 0.6)
@@ -91,24 +92,6 @@ def draw_other_piece(side_px: int, photos: Sequence[NDArray[np.uint8]], rng: _Rn
         colours = colours * lit[..., None] + 200 * shine[..., None] * rng.uniform(0, 1)
         return _built(place, colours, rng.uniform(0, 255, 3), rng, thick=0)
     return _built(place, colours, rng.uniform(0, 255, 3), rng, thick=rng.uniform(0, 0.5))
-
-
-def _pattern(place: _Place, count: int, rng: _Rng) -> _Floats:
-    """Return rings, rays, stripes or checks: 0 and 1, (H, W).
-
-    Args:
-        place: (H, W).
-        count: how many of them; from 3 on there are both on the outline's body.
-        rng: where every choice comes from.
-    """
-    across, down = place.x * count / 2, place.y * count / 2
-    shown = (
-        place.depth * count / 2,
-        place.angle / _FULL_TURN * count,
-        across,
-        np.floor(across) / 2 + np.floor(down) / 2,
-    )[int(rng.integers(4))]
-    return np.where(shown % 1 >= 0.5, 1.0, 0.0)
 
 
 def _piece(label: str, side_px: int, rng: _Rng, *, lengthwise: bool) -> Image.Image:

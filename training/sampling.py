@@ -47,7 +47,7 @@ STRANGER_SHARE: Final = 0.14  # made-up creatures, coins and pieces
 UNKNOWN_SHARE: Final = 0.04  # made-up things on white
 DRAWN_SHARE: Final = 0.02  # of all draws: drawn fruit, which the page offers to try
 _DRAWN_EACH: Final = 6  # drawings of a class
-CUT_SHARE: Final = 0.01  # of all draws: halves and slices of fruit
+CUT_SHARE: Final = 0.02  # of all draws: halves and slices of fruit
 
 
 @dataclass(frozen=True)
