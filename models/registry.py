@@ -250,7 +250,7 @@ class ModelRegistry:
         """
         found = self.get(version)
         found.verify()
-        history = self.choices() or (self.present(),)
+        history = self.choices() or (self.active().version,)
         self._write_choices(history if history[-1] == version else (*history, version), reason)
         return found
 
