@@ -149,12 +149,9 @@ async def read_upload(request: Request, settings: Settings) -> UploadBody:
             f"'class_name' and {FIELD!r} (photos, or a zip)."
         )
     form = await _form(request, settings)
-    name = form.fields.get("class_name", "")
-    if not isinstance(name, str):
-        raise BadRequest("class_name is a file; send it as text.")
     return UploadBody(
         files=form.files,
-        class_name=name,
+        class_name=_text("class_name", form.fields.get("class_name")) or "",
         relabel=_parse_flag("relabel", form.fields.get("relabel")),
         dry_run=_parse_flag("dry_run", form.fields.get("dry_run")),
     )
@@ -200,20 +197,25 @@ async def _bounded(request: Request, what: str, limit_bytes: int) -> AsyncIterat
         yield chunk
 
 
-def _parse_top_k(text: object) -> int | None:
-    if text is None or text == "":
+def _text(name: str, value: object) -> str | None:
+    """Return a field that is no file; a file's bytes have no place in a message either."""
+    if isinstance(value, str | None):
+        return value
+    raise BadRequest(f"{name} is a file; send it as text.")
+
+
+def _parse_top_k(value: object) -> int | None:
+    text = _text("top_k", value)
+    if not text:
         return None
-    if isinstance(text, str) and text.isascii() and text.isdecimal() and int(text[:9]) >= 1:
+    if text.isascii() and text.isdecimal() and int(text[:9]) >= 1:
         return int(text[:9])
-    if isinstance(text, ImageFile):
-        raise BadRequest("top_k is a file; send it as text.")
     raise BadRequest(f"top_k is {text!r:.40}; it must be a whole number, 1 or more.")
 
 
 def _parse_flag(name: str, value: object) -> bool:
-    if isinstance(value, ImageFile):
-        raise BadRequest(f"{name} is a file; send it as text.")
-    text = str(value).lower() if value is not None else "false"
+    given = _text(name, value)
+    text = given.lower() if given is not None else "false"
     if text in ("1", "true", "yes", "on"):
         return True
     if text in ("0", "false", "no", "off"):

@@ -194,10 +194,11 @@ class LearningService:
     def _rehearsed(self, version: str) -> Counter[str]:
         """Return how many of one's own photos a version rehearses, as one trained thoroughly."""
         try:
-            known = rehearsed_labels(self._registry.get(version).folder / REHEARSAL_NAME)
+            known = rehearsed_labels(self._registry.get(version).folder / REHEARSAL_NAME, _PUBLIC)
         except ModelError:
             return Counter()
-        own = self._store.own_labels(_PUBLIC)
+        # The page asks every second, and the shipped version rehearses none.
+        own = self._store.own_labels(_PUBLIC) if known else []
         return Counter(
             n for digest, n, split in own if split != Split.TEST and known.get(digest) == n
         )

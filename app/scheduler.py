@@ -101,7 +101,7 @@ def _days(part: str) -> str:
     end = _day(last) if last else begin if found["step"] is None else 6
     if last and end < begin:  # such as fri-sun
         end += 7
-    return ",".join(_NAMES[day % 7] for day in range(begin, end + 1, step or 8))
+    return ",".join(_NAMES[day % 7] for day in range(begin, end + 1, step))
 
 
 def _day(name: str) -> int:

@@ -181,12 +181,8 @@ class ModelRegistry:
         chosen = self.choices()
         if chosen:
             return self.get(chosen[-1])
-        if self._baseline:
-            # Not looked for in the list: a version made here may have taken its number.
-            with suppress(InvalidVersion):
-                return ModelVersion(
-                    ModelManifest.read(self._baseline / MANIFEST_NAME), self._baseline
-                )
+        if shipped := self._shipped():
+            return shipped
         versions = self.list()
         if not versions:
             raise VersionNotFound("active", [])
@@ -288,19 +284,22 @@ class ModelRegistry:
             return str(error)
         return ""
 
-    def forget_lost_choices(self) -> tuple[str, ...]:
-        """Forget the choices that there is no version for, and return them.
+    def forget_earlier_releases(self) -> None:
+        """Forget the latest choices of versions that shipped with earlier releases, and are gone.
 
-        Such as the shipped version of an earlier release, which someone had gone back to.
+        Numbers grow with every release, so theirs are below the shipped version's. A higher one was
+        made here: that it is lost is not passed over.
         """
-        available = {v.version for v in self.list()}
-        lost = tuple(version for version in self.choices() if version not in available)
-        kept = tuple(version for version in self.choices() if version in available)
-        if lost and kept:
-            self._write_choices(kept, f"{lost[-1]} is not there")
-        elif lost:
+        shipped = self._shipped()
+        below = _number(shipped.version) if shipped else 0
+        there = {version.version for version in self.list()}
+        kept = chosen = self.choices()
+        while kept and kept[-1] not in there and _number(kept[-1]) < below:
+            kept = kept[:-1]
+        if kept and kept != chosen:
+            self._write_choices(kept, f"{chosen[-1]} is not there")
+        elif kept != chosen:
             self._pointer.unlink()
-        return lost
 
     def choices(self) -> tuple[str, ...]:
         """Return the chosen versions, the present one last; empty where none was ever chosen.
@@ -374,6 +373,15 @@ class ModelRegistry:
                 number += 1
             else:
                 return folder
+
+    def _shipped(self) -> ModelVersion | None:
+        """Return the baseline, also where a version made here has its number; None if unsound."""
+        if self._baseline:
+            with suppress(InvalidVersion):
+                return ModelVersion(
+                    ModelManifest.read(self._baseline / MANIFEST_NAME), self._baseline
+                )
+        return None
 
     def _last_deleted(self) -> int:
         """Return the highest number of a version that was deleted, 0 where none was."""

@@ -81,13 +81,14 @@ class Rehearsal:
 
 
 @lru_cache(maxsize=2)
-def rehearsed_labels(path: Path) -> Mapping[str, str]:
-    """Return what the images show that a rehearsal file knows, by digest.
+def rehearsed_labels(path: Path, public: frozenset[str]) -> Mapping[str, str]:
+    """Return what the images of all sources but the public ones show, by digest.
 
     Raises:
         InvalidVersion: the file cannot be read or is no rehearsal.
     """
-    return MappingProxyType({image.digest: image.label for image in Rehearsal.read(path).images})
+    images = Rehearsal.read(path).images
+    return MappingProxyType({i.digest: i.label for i in images if i.source not in public})
 
 
 @lru_cache(maxsize=2)

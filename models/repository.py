@@ -59,8 +59,8 @@ def contents(root: Path, baseline: Path | None = None) -> dict[str, Path | bytes
 def rebuild(download: Path, root: Path, baseline: Path | None = None) -> int:
     """Make a registry of a downloaded repository, and return how many versions it has.
 
-    The files are moved, not copied. A choice of a version that is not there is forgotten: the one
-    that shipped with an earlier release is in no repository.
+    The files are moved, not copied. The version that shipped with an earlier release is in no
+    repository; that it was chosen is forgotten.
 
     Args:
         download: the repository.
@@ -69,6 +69,7 @@ def rebuild(download: Path, root: Path, baseline: Path | None = None) -> int:
 
     Raises:
         InvalidVersion: a version's files are damaged.
+        VersionNotFound: the chosen version is not there.
     """
     folders = published_folders(download)
     (root / VERSIONS_NAME).mkdir()
@@ -82,5 +83,7 @@ def rebuild(download: Path, root: Path, baseline: Path | None = None) -> int:
         if version.version != folder.name:
             raise InvalidVersion(f"The manifest in {folder.name} names {version.version!r}.")
         version.verify()
-    registry.forget_lost_choices()
+    registry.forget_earlier_releases()
+    if (root / POINTER_NAME).is_file():
+        registry.active()
     return len(folders)

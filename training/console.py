@@ -176,14 +176,13 @@ def print_version(published: ModelVersion, console: Console) -> None:
     for name, scores in metrics.items():
         if name.endswith("/test"):
             console.print(class_table(name, scores))
-    where = f"Published {published.version} in {published.folder}."
+    said, flag = "", ""
     if published.manifest.rejected:
-        said = f"The gate refused it: {' '.join(published.manifest.problems)}"
-        how = f"activate {published.version} --override REASON"
-    else:
-        said, how = "", f"activate {published.version}"
+        said = f" The gate refused it: {' '.join(published.manifest.problems)}"
+        flag = " --override REASON"
     console.print(
-        " ".join(filter(None, [where, said, f"Serve it with 'python -m models {how}'."])),
+        f"Published {published.version} in {published.folder}.{said} Serve it with "
+        f"'python -m models activate {published.version}{flag}'.",
         highlight=False,
         markup=False,
     )

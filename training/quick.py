@@ -369,6 +369,11 @@ class _Fitting:
         from it has not seen them. Labels that were doubted when it learned them are still.
         """
         images = self._photos.images
+        unseen = [
+            row for row, i in enumerate(images) if not self._start.has_learned(i.label, i.digest)
+        ]
+        if not unseen:
+            return None
         fold_of = deal(images, _FOLDS, seed)
         probabilities = np.zeros((len(images), len(self._plan.labels)), np.float32)
         manifest = self._start.model_copy(update={"labels": self._plan.labels})
@@ -377,19 +382,14 @@ class _Fitting:
             if len(rows):
                 head, _ = self.fit([images[row] for row in np.flatnonzero(fold_of != fold)])
                 probabilities[rows] = probabilities_of(self._photos.values[rows], head, manifest)
-        active = probabilities_of(self._photos.values, self._old_head, self._start)
-        unseen = [
-            row for row, i in enumerate(images) if not self._start.has_learned(i.label, i.digest)
-        ]
-        if not unseen:
-            return None
+        active = probabilities_of(self._photos.values[unseen], self._old_head, self._start)
         digests = {images[row].digest for row in unseen}
         doubted = likely_mislabelled(images, probabilities, self._plan.labels)
         earlier = self._start.gate.suspects if self._start.gate else []
         return NewPhotos(
             [images[row] for row in unseen],
             Judged(probabilities[unseen], manifest).answers,
-            Judged(active[unseen], self._start).answers,
+            Judged(active, self._start).answers,
             [
                 *(suspect for suspect in doubted if suspect.digest in digests),
                 *(s for s in earlier if self._start.has_learned(s.label, s.digest)),

@@ -2,7 +2,7 @@
 
 import threading
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -42,6 +42,16 @@ def mirror(tmp_path: Path) -> Iterator[tuple[str, Path]]:
     yield f"http://127.0.0.1:{server.server_port}/", folder
     server.shutdown()
     server.server_close()
+
+
+@pytest.fixture
+def fetch(
+    mirror: tuple[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[[str], int]:
+    """The command that fetches a set from the mirror into a store of its own."""
+    monkeypatch.setenv("FRUIT_BASE_SET_MIRROR", mirror[0])
+    state = str(tmp_path / "own")
+    return lambda name: data.__main__.main(["--state-dir", state, "fetch", name])
 
 
 @pytest.fixture
@@ -95,33 +105,23 @@ def test_the_base_set_is_downloaded_and_imported(
 
 
 def test_the_command_line_downloads_from_the_mirror_too(
-    mirror: tuple[str, Path],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    fetch: Callable[[str], int], mirror: tuple[str, Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
     put_archives(mirror[1])
-    monkeypatch.setenv("FRUIT_BASE_SET_MIRROR", mirror[0])
 
-    assert data.__main__.main(["--state-dir", str(tmp_path / "own"), "fetch", "fruits-360"]) == 0
+    assert fetch("fruits-360") == 0
 
     assert "2 added" in capsys.readouterr().out
 
 
 def test_what_a_server_sends_in_place_of_an_archive_is_not_kept(
-    mirror: tuple[str, Path],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    fetch: Callable[[str], int], mirror: tuple[str, Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setenv("FRUIT_BASE_SET_MIRROR", mirror[0])
-    fetch = ["--state-dir", str(tmp_path / "own"), "fetch", "grocery"]
-
     (mirror[1] / "grocery.zip").write_text("<html>Sign in first</html>")
-    assert data.__main__.main(fetch) == 1
+    assert fetch("grocery") == 1
     assert "InvalidArchive" in capsys.readouterr().err
     put_archives(mirror[1])
-    assert data.__main__.main(fetch) == 0
+    assert fetch("grocery") == 0
 
 
 def test_a_download_that_fails_says_so_and_can_be_repeated(

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from models import repository
-from models.errors import InvalidVersion
+from models.errors import InvalidVersion, VersionNotFound
 from models.registry import ModelRegistry
 from tests.conftest import colour_model, publish
 
@@ -62,31 +62,39 @@ def test_damaged_model_makes_no_registry(root: Path, tmp_path: Path) -> None:
         repository.rebuild(download, tmp_path / "again")
 
 
+def test_choice_without_its_version_makes_no_registry(root: Path, tmp_path: Path) -> None:
+    download = write(root, tmp_path / "set")
+    (download / "versions" / "v0002" / "manifest.json").unlink()
+    (tmp_path / "again").mkdir()
+
+    with pytest.raises(VersionNotFound, match="v0002"):
+        repository.rebuild(download, tmp_path / "again", baseline=tmp_path / "none")
+
+
+@pytest.mark.parametrize(("chosen_before", "expected"), [(True, ("v0001", "v0002")), (False, ())])
 def test_choice_of_a_version_that_shipped_with_an_earlier_release_is_forgotten(
-    root: Path, tmp_path: Path
+    root: Path, tmp_path: Path, chosen_before: bool, expected: tuple[str, ...]
 ) -> None:
-    shipped = publish(ModelRegistry(tmp_path / "old"), colour_model())
-    manifest = shipped.manifest.model_copy(update={"version": "v0009"})
-    (shipped.folder / "manifest.json").write_text(manifest.to_json())
-    registry = ModelRegistry(root, shipped.folder)
-    registry.activate("v0009", "gone back to")
+    if not chosen_before:
+        (root / "active.json").unlink()
+    ModelRegistry(root, shipped(tmp_path / "old", "v0009")).activate("v0009", "gone back to")
     download = write(root, tmp_path / "set")
     again = tmp_path / "again"
     again.mkdir()
+    released = shipped(tmp_path / "new", "v0012")
 
-    assert repository.rebuild(download, again, baseline=tmp_path / "none") == 2
+    assert repository.rebuild(download, again, baseline=released) == 2
 
-    after = ModelRegistry(again)
-    assert after.active().version == "v0002"
-    assert after.activations()[-1].reason == "v0009 is not there"
+    after = ModelRegistry(again, released)
+    assert after.choices() == expected
+    assert after.active().version == (expected or ("v0012",))[-1]
+    reasons = [change.reason for change in after.activations()]
+    assert reasons[-1:] == (["v0009 is not there"] if expected else [])
 
 
-def test_where_every_choice_is_lost_none_is_made(root: Path, tmp_path: Path) -> None:
-    download = write(root, tmp_path / "set")
-    (download / "versions" / "v0002" / "manifest.json").unlink()
-    (download / "versions" / "v0001" / "manifest.json").unlink()
-    (tmp_path / "again").mkdir()
-
-    repository.rebuild(download, tmp_path / "again", baseline=tmp_path / "none")
-
-    assert ModelRegistry(tmp_path / "again").choices() == ()
+def shipped(folder: Path, name: str) -> Path:
+    """Return the folder of a version that ships with a release."""
+    version = publish(ModelRegistry(folder), colour_model())
+    manifest = version.manifest.model_copy(update={"version": name})
+    (version.folder / "manifest.json").write_text(manifest.to_json())
+    return version.folder
