@@ -351,7 +351,7 @@ def _add(
         return _refused(file.name, file.error["message"], label or "")
     if hashlib.sha256(file.content).hexdigest() in tests:
         message = f"It is one of the test images that ship with the model, {_JUDGES}"
-        return UploadedFile(file.name, AddResult.IS_TEST, message, label or "")
+        return UploadedFile(file.name, str(AddResult.IS_TEST), message, label or "")
     try:
         return batch.add(
             file.content,

@@ -6,6 +6,7 @@ import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import orjson
 import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
@@ -13,6 +14,7 @@ from fastapi.testclient import TestClient
 from app.access import Access
 from app.collection import CollectionService
 from app.errors import BadRequest
+from app.handling import to_json
 from app.rest import build_router
 from app.results import ImageFile, Refusal
 from app.service import PredictionService
@@ -116,6 +118,8 @@ def test_a_test_image_that_ships_with_the_model_is_refused_on_an_empty_store(
     )
 
     assert [file.status for file in report.files] == ["is_test", "added"]
+    # As REST sends it: a member of an enumeration is no name there.
+    assert orjson.loads(to_json(report.to_dict()).body)["counts"] == {"added": 1, "is_test": 1}
     assert "ship with the model" in report.files[0].message
     assert len(store.images()) == 1
 
