@@ -106,6 +106,7 @@ class CollectionService:
         reviews: the photos that visitors gave with a right name.
         shipped_tests: gives the digests of test images that are not in the store but judge the
             models all the same.
+        is_read: says whether a job reads the photos just now.
         max_classes: how many classes there may be.
         max_bytes: how many bytes uploads may fill the store with.
     """
@@ -117,6 +118,7 @@ class CollectionService:
         reviews: ReviewQueue,
         shipped_tests: Callable[[], frozenset[str]] = frozenset,
         *,
+        is_read: Callable[[], bool] = lambda: False,
         max_classes: int = sys.maxsize,
         max_bytes: int = sys.maxsize,
     ) -> None:
@@ -124,6 +126,7 @@ class CollectionService:
         self._shipped_tests = shipped_tests
         self._service = service
         self._reviews = reviews
+        self._is_read = is_read
         self._max_classes = max_classes
         self._max_bytes = max_bytes
         self._writing = threading.Lock()  # a rehearsal and an upload must not see each other
@@ -287,6 +290,24 @@ class CollectionService:
         with self._writing:
             return self._store.restore(digests)
 
+    def removed_size(self) -> tuple[int, int]:
+        """Return how many images were taken out and can be put back, and their bytes on disk."""
+        return self._store.removed_size()
+
+    def erase_removed(self) -> int:
+        """Delete the images that were taken out for good, and return how many.
+
+        Raises:
+            BadRequest: a job is running, which may have begun with one of them.
+        """
+        if self._is_read():
+            raise BadRequest(
+                "A job reads the photos just now. Delete them when it has ended, or end it on the "
+                "Retrain tab."
+            )
+        with self._writing:
+            return self._store.erase_removed()
+
     def close(self) -> None:
         """Close the store."""
         self._store.close()
@@ -298,7 +319,8 @@ class CollectionService:
         if size_bytes > self._max_bytes:
             raise StoreFull(
                 f"The store would hold {size_bytes:,} bytes of photos; the limit is "
-                f"{self._max_bytes:,}. Remove some, or raise FRUIT_MAX_STORE_BYTES."
+                f"{self._max_bytes:,}. Remove some and delete them for good, or raise "
+                "FRUIT_MAX_STORE_BYTES."
             )
         known = set(self.classes())
         wanted = {label} if label else _folder_labels(photos)

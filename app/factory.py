@@ -65,7 +65,11 @@ def create_service(settings: Settings, registry: ModelRegistry | None = None) ->
 
 
 def create_collection(
-    settings: Settings, service: PredictionService, registry: ModelRegistry, store: DatasetStore
+    settings: Settings,
+    service: PredictionService,
+    registry: ModelRegistry,
+    store: DatasetStore,
+    learning: LearningService,
 ) -> CollectionService:
     """Return the service that collects photos in the state directory."""
     reviews = ReviewQueue(reviews_dir(settings.state_dir), settings.image_limits)
@@ -82,6 +86,7 @@ def create_collection(
         service,
         reviews,
         shipped_tests,
+        is_read=learning.is_busy,
         max_classes=settings.max_classes,
         max_bytes=settings.max_store_bytes,
     )
@@ -117,8 +122,8 @@ def create_app(settings: Settings) -> FastAPI:
     registry = open_registry(settings.state_dir)
     service = create_service(settings, registry)
     store = DatasetStore(store_dir(settings.state_dir), settings.image_limits)
-    collection = create_collection(settings, service, registry, store)
     learning = create_learning(settings, service, registry, store)
+    collection = create_collection(settings, service, registry, store, learning)
     monitoring = MonitoringService(
         service,
         registry,

@@ -221,6 +221,10 @@ class LearningService:
         """Return how many photos were added since a job was last queued."""
         return self._store.added_since(self._table.last_queued_at(MODES), SOURCE)
 
+    def is_busy(self) -> bool:
+        """Return whether a job runs."""
+        return bool(self._table.in_state(JobState.RUNNING))
+
     def jobs(self, limit: int = 50) -> list[dict[str, Any]]:
         """Return the jobs, the newest first."""
         return [job.to_dict() for job in self._table.list(limit)]

@@ -20,7 +20,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -241,8 +241,8 @@ class PredictionService:
         Raises:
             BadRequest, Overloaded, NoModel: as ``predict``, for all of them together.
         """
-        with self._counted(), self._pool.admitted():
-            return list(self._pool.run_all(self._tasks(files, top_k, explain, request_id)))
+        with self._admitted(files, top_k, explain, request_id) as tasks:
+            return list(self._pool.run_all(tasks))
 
     async def predict_many_async(
         self,
@@ -253,8 +253,8 @@ class PredictionService:
         request_id: str | None = None,
     ) -> list[Prediction | Refusal]:
         """As ``predict_many``, without holding the event loop."""
-        with self._counted(), self._pool.admitted():
-            return await self._pool.run_all_async(self._tasks(files, top_k, explain, request_id))
+        with self._admitted(files, top_k, explain, request_id) as tasks:
+            return await self._pool.run_all_async(tasks)
 
     def opinion(self, content: bytes) -> Prediction | None:
         """Return what the served version says of an image, outside of every count and queue.
@@ -330,11 +330,15 @@ class PredictionService:
         asked_at = time.perf_counter()
         request_id = request_id or new_request_id()
         task = partial(self._predict_counted, content, top_k, explain, request_id, asked_at)
-        try:
-            return self._pool.submit(task)
-        except Overloaded as error:
+        with self._counted():
+            future = self._pool.submit(task)
+        future.add_done_callback(self._count_too_late)
+        return future
+
+    def _count_too_late(self, future: Future[Prediction]) -> None:
+        """Count a request that waited too long for a worker, so that its task never began."""
+        if not future.cancelled() and isinstance(error := future.exception(), Overloaded):
             self.metrics.refused(type(error).__name__)
-            raise
 
     def _predict_counted(
         self, content: bytes, top_k: int | None, explain: bool, request_id: str, asked_at: float
@@ -379,16 +383,21 @@ class PredictionService:
             statistics=tuple(picture_statistics(image).tolist()) if self._looks.take() else (),
         )
 
-    def _tasks(
+    @contextmanager
+    def _admitted(
         self,
         files: Sequence[ImageFile | Refusal],
         top_k: int | None,
         explain: bool,
         request_id: str | None,
-    ) -> list[Callable[[], Prediction | Refusal]]:
-        _ = self.served  # without a model the whole request fails, not each image by itself
-        request_id = request_id or new_request_id()
-        return [partial(self._predict_or_refuse, f, top_k, explain, request_id) for f in files]
+    ) -> Iterator[list[Callable[[], Prediction | Refusal]]]:
+        """Admit several images as one request, and give the task of each, which counts itself."""
+        with ExitStack() as held:
+            with self._counted():
+                held.enter_context(self._pool.admitted())
+                _ = self.served  # without a model the whole request fails, not each image by itself
+            request_id = request_id or new_request_id()
+            yield [partial(self._predict_or_refuse, f, top_k, explain, request_id) for f in files]
 
     def _predict_or_refuse(
         self, file: ImageFile | Refusal, top_k: int | None, explain: bool, request_id: str

@@ -28,7 +28,9 @@ from sqlalchemy import (
     Table,
     UniqueConstraint,
     bindparam,
+    case,
     delete,
+    exists,
     func,
     insert,
     select,
@@ -108,6 +110,8 @@ _removed = Table(
     *_columns(),
     Column("removed_at", String(32), nullable=False),  # ISO 8601, UTC
 )
+_IS_USED = exists().where(_images.c.digest == _removed.c.digest)  # it was added again
+_REMOVED_FILES = select(_removed.c.digest, _removed.c.suffix, _IS_USED)
 
 
 class AddResult(StrEnum):
@@ -387,6 +391,21 @@ class DatasetStore:
         with self._engine.begin() as connection:
             connection.execute(delete(_removed).where(_removed.c.digest.in_(digests)))
 
+    def erase_removed(self) -> int:
+        """Delete all removed images and their files for good, and return how many.
+
+        The file of one that was added again stays. Their lines stay in the journal, which holds no
+        pictures and brings none back that has no file.
+        """
+        with self._engine.begin() as connection:
+            connection.exec_driver_sql("BEGIN IMMEDIATE")  # nobody adds one of them meanwhile
+            rows = connection.execute(_REMOVED_FILES).all()
+            connection.execute(delete(_removed))
+            for digest, suffix, is_used in rows:
+                if not is_used:
+                    (self.images_dir / _path(digest, suffix)).unlink(missing_ok=True)
+        return len(rows)
+
     def own_labels(self, public: Collection[str]) -> list[tuple[str, str, Split]]:
         """Return digest, label and split of the images of all sources but the public ones."""
         query = select(_images.c.digest, _images.c.label, _images.c.split).where(
@@ -396,10 +415,21 @@ class DatasetStore:
             return [(d, label, Split(split)) for d, label, split in connection.execute(query)]
 
     def size_bytes(self) -> int:
-        """Return how many bytes the files of all images take."""
+        """Return how many bytes the files of all images take, also of those that were removed."""
         query = select(func.coalesce(func.sum(_images.c.size_bytes), 0))
         with self._engine.connect() as connection:
-            return int(connection.execute(query).scalar_one())
+            return int(connection.execute(query).scalar_one()) + self.removed_size()[1]
+
+    def removed_size(self) -> tuple[int, int]:
+        """Return how many images were removed, and how many bytes their files take.
+
+        A file that an image uses which was added again counts there.
+        """
+        size = case((_IS_USED, 0), else_=_removed.c.size_bytes)
+        query = select(func.count(), func.coalesce(func.sum(size), 0)).select_from(_removed)
+        with self._engine.connect() as connection:
+            count, size_bytes = connection.execute(query).one()
+        return int(count), int(size_bytes)
 
     def added_since(self, moment: str, source: str) -> int:
         """Return how many images of a source were added after a moment, ISO 8601 in UTC."""

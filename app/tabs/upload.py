@@ -40,6 +40,10 @@ _STATUS_WORDS: Final = {
 }
 # For good: unlike a removal from the store, this cannot be undone.
 _CONFIRM: Final = "(ticked) => confirm('Discard the ticked photos for good?') ? [ticked] : [[]]"
+_CONFIRM_ERASE: Final = (
+    "() => { if (!confirm('Delete all removed photos for good? They cannot be put back.')) "
+    "throw 'kept'; }"
+)
 _HINT: Final = (
     '<p class="fc-hint">Choose a class or type a new one (letters, digits, spaces; any language), '
     "then drop photos or a zip. Leave the class empty for a zip with one folder per class. You "
@@ -338,6 +342,20 @@ def _build_gallery(collection: CollectionService, settings: Settings) -> None:
         words = "It is back." if back else "There is nothing to put back."
         return f'<p class="fc-notice">{words}</p>', []
 
+    def erase() -> tuple[str, list[str]]:
+        request_id = new_request_id()
+        try:
+            count = collection.erase_removed()
+        except Exception as error:
+            raise gradio_error(error, request_id) from error
+        words = f"{count:,} removed photos are deleted." if count != 1 else "It is deleted."
+        return f'<p class="fc-notice">{words}</p>', []
+
+    def left() -> tuple[Any, Any]:
+        count, size_bytes = collection.removed_size()
+        words = f"Delete {count:,} removed ({size_bytes / 1e6:,.1f} MB)"
+        return gr.Button(visible=count > 0), gr.Button(words, visible=count > 0)
+
     def download(name: str, source: str) -> str:
         return str(_as_zip(collection, name, source, settings.state_dir / "gradio"))
 
@@ -356,11 +374,13 @@ def _build_gallery(collection: CollectionService, settings: Settings) -> None:
             to = gr.Dropdown(choices=[], allow_custom_value=True, label="Move to class")
             relabel_button = gr.Button("Relabel", elem_id="gallery-relabel")
             remove_button = gr.Button("Remove", variant="stop", elem_id="gallery-remove")
-            undo_button = gr.Button("Undo remove", elem_id="gallery-undo")
+            undo_button = gr.Button("Undo remove", visible=False, elem_id="gallery-undo")
+            erase_button = gr.Button(visible=False, variant="stop", elem_id="gallery-erase")
             download_button = gr.DownloadButton("Download as zip", elem_id="gallery-download")
     found, chosen, removed = gr.State([]), gr.State([]), gr.State([])
     quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
     filters, shown = [name, source, page], [gallery, found, count, page, chosen]
+    gone = [undo_button, erase_button]
 
     def choices() -> tuple[Any, Any, Any]:
         classes = collection.classes()
@@ -370,17 +390,22 @@ def _build_gallery(collection: CollectionService, settings: Settings) -> None:
             gr.Dropdown(choices=classes),
         )
 
-    box.expand(choices, None, [name, source, to], **quiet).then(show, filters, shown, **quiet)
+    box.expand(choices, None, [name, source, to], **quiet).then(show, filters, shown, **quiet).then(
+        left, None, gone, **quiet
+    )
     gr.on([name.change, source.change, page.submit, page.change], show, filters, shown, **quiet)
     gallery.select(choose, [found], [details, chosen], **quiet)
     remove_button.click(remove, chosen, [details, removed], **quiet).then(
         show, filters, shown, **quiet
-    )
+    ).then(left, None, gone, **quiet)
     relabel_button.click(relabel, [chosen, to], details, **quiet).then(
         show, filters, shown, **quiet
     )
     undo_button.click(undo, removed, [details, removed], **quiet).then(
         show, filters, shown, **quiet
+    ).then(left, None, gone, **quiet)
+    erase_button.click(erase, None, [details, removed], js=_CONFIRM_ERASE, **quiet).then(
+        left, None, gone, **quiet
     )
     download_button.click(download, [name, source], download_button, **quiet)
 

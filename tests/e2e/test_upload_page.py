@@ -63,6 +63,33 @@ def test_a_new_class_is_rehearsed_added_browsed_removed_and_restored(
     page.wait_for_selector("#gallery-count >> text=2 photos")
     page.click("#gallery-undo")
     page.wait_for_selector("#gallery-count >> text=3 photos")
+    page.wait_for_selector("#gallery-erase", state="hidden")
+
+
+def test_removed_photos_are_deleted_for_good_once_that_is_confirmed(
+    page: sync_api.Page, own_server: Server, tmp_path: Path
+) -> None:
+    draw_fruit("mango", 120, 7).save(tmp_path / "m.png")
+    httpx.post(
+        f"{own_server.url}/api/upload_retrain_data",
+        data={"class_name": "mango"},
+        files={"file": ("m.png", (tmp_path / "m.png").read_bytes())},
+    )
+    page.get_by_role("button", name="Look through the photos").click()
+    page.locator("#gallery img").first.click()
+    page.wait_for_selector("#gallery-details img")
+    page.click("#gallery-remove")
+    images = own_server.state_dir / "store" / "images"
+
+    page.once("dialog", lambda dialog: dialog.dismiss())
+    page.click("#gallery-erase >> text=Delete 1 removed")
+    assert len(list(images.glob("*/*"))) == 1
+
+    page.once("dialog", lambda dialog: dialog.accept())
+    page.click("#gallery-erase")
+    page.wait_for_selector("#gallery-details >> text=It is deleted.")
+    page.wait_for_selector("#gallery-undo", state="hidden")
+    assert list(images.glob("*/*")) == []
 
 
 def test_a_photo_of_another_class_is_shown_beside_its_twin_and_relabelled(

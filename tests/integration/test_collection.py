@@ -13,7 +13,7 @@ from fastapi.testclient import TestClient
 
 from app.access import Access
 from app.collection import CollectionService
-from app.errors import BadRequest
+from app.errors import BadRequest, StoreFull
 from app.handling import to_json
 from app.rest import build_router
 from app.results import ImageFile, Refusal
@@ -173,6 +173,43 @@ def test_what_fails_unforeseen_leaves_nothing(
 
     assert store.images() == []
     assert [p for p in store.images_dir.rglob("*") if p.is_file()] == []
+
+
+def test_removed_photos_are_not_deleted_while_a_job_may_read_them(
+    store: DatasetStore, service: PredictionService, tmp_path: Path
+) -> None:
+    running = [True]
+    collection = CollectionService(
+        store, service, ReviewQueue(tmp_path / "reviews"), is_read=lambda: running[0]
+    )
+    store.add(drawn("mango"), label="mango", source="uploads", original_name="m.png")
+    (image,) = store.images()
+    collection.remove([image.digest])
+
+    with pytest.raises(BadRequest, match="has ended"):
+        collection.erase_removed()
+    assert collection.restore([image.digest]) == 1
+
+    collection.remove([image.digest])
+    running[0] = False
+    assert collection.erase_removed() == 1
+    assert collection.removed_size() == (0, 0)
+
+
+def test_removed_photos_count_where_the_store_is_full(
+    store: DatasetStore, service: PredictionService, tmp_path: Path
+) -> None:
+    photo = drawn("mango")
+    collection = CollectionService(
+        store, service, ReviewQueue(tmp_path / "reviews"), max_bytes=len(photo) * 3 // 2
+    )
+    collection.upload([ImageFile("m.png", photo)], "mango")
+    collection.remove([image.digest for image in store.images()])
+
+    with pytest.raises(StoreFull, match="delete them for good"):
+        collection.upload([ImageFile("n.png", drawn("mango", 1))], "mango")
+    collection.erase_removed()
+    assert collection.upload([ImageFile("n.png", drawn("mango", 1))], "mango").counts["added"] == 1
 
 
 def test_a_class_name_must_keep_the_rules(collection: CollectionService) -> None:

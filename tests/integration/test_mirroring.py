@@ -115,6 +115,22 @@ def test_empty_disk_gets_labels_removals_and_order_back(first: Disk, second: Dis
     assert second.store.read(second.store.images(label="banana")[0]) == picture("banana")
 
 
+def test_what_was_deleted_for_good_is_no_longer_in_the_repository(
+    first: Disk, second: Disk, hub: HubServer
+) -> None:
+    (banana,) = first.store.images(label="banana")
+    first.store.remove([banana.digest])
+    first.photos.push()
+    assert any(banana.digest in path for path in hub.dataset().files)
+
+    first.store.erase_removed()
+    first.photos.push()
+
+    assert not any(banana.digest in path for path in hub.dataset().files)
+    assert second.photos.restore()
+    assert second.store.removed() == []
+
+
 def test_restored_disk_goes_on_mirroring(first: Disk, second: Disk, hub: HubServer) -> None:
     second.photos.restore()
     second.photos.push()

@@ -3,6 +3,7 @@
 import io
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from itertools import takewhile
 
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from app.errors import BadRequest, ModelMismatch, NoModel
+from app.errors import BadRequest, ModelMismatch, NoModel, Overloaded
 from app.results import ImageFile, Prediction, Refusal
 from app.service import PredictionService
 from app.workers import WorkerPool
@@ -127,6 +128,35 @@ def test_refusal_of_one_image_is_raised_and_counted(service: PredictionService) 
         service.predict(b"")
 
     assert service.status()["refusals"]["by_type"] == {"InvalidImage": 1}
+
+
+def test_a_request_that_waited_too_long_is_counted_as_refused(
+    registry: ModelRegistry, loader: FakeLoader
+) -> None:
+    with closing(
+        PredictionService(registry, pool=WorkerPool(1, 9, 0.0), load_predictor=loader)
+    ) as service:
+        service.load()
+        with pytest.raises(Overloaded):
+            service.predict(png())
+
+        assert service.status()["refusals"]["by_type"] == {"Overloaded": 1}
+        assert service.status()["predictions"]["total"] == 0
+
+
+@pytest.mark.parametrize(("top_k", "message"), [(None, "empty"), (0, "top_k")])
+def test_what_fails_one_image_of_several_is_counted_once(
+    service: PredictionService, loader: FakeLoader, top_k: int | None, message: str
+) -> None:
+    predictor = loader.outcomes["v0001"]
+    assert isinstance(predictor, FakePredictor)
+    predictor.row = np.zeros(0, np.float32)
+
+    with pytest.raises(ValueError, match=message):
+        service.predict_many([ImageFile("a.png", png())], top_k=top_k)
+
+    counts = service.status()
+    assert counts["errors"] + counts["refusals"]["total"] == 1
 
 
 def test_swap_answers_with_the_new_version_and_activates_it(

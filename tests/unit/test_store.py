@@ -264,6 +264,48 @@ def test_restoring_what_was_added_again_keeps_one(store: DatasetStore) -> None:
     assert [i.label for i in store.images()] == ["lime"]
 
 
+def test_removed_images_are_deleted_for_good_with_their_files(store: DatasetStore) -> None:
+    for seed in (1, 2, 3):
+        add(store, picture(seed))
+    kept, again, gone = store.images()
+    store.remove([again.digest, gone.digest])
+    with store.batch() as batch:
+        batch.add(store.read(again), label="lime", source="uploads", original_name="b.png")
+    in_all = sum(image.size_bytes for image in (kept, again, gone))
+    assert store.removed_size() == (2, gone.size_bytes)
+    assert store.size_bytes() == in_all
+
+    assert store.erase_removed() == 2
+
+    assert store.removed() == []
+    assert store.removed_size() == (0, 0)
+    assert store.size_bytes() == in_all - gone.size_bytes
+    assert store.restore([gone.digest]) == 0
+    assert not (store.images_dir / gone.path).exists()
+    assert {i.digest: i.label for i in store.images()} == {
+        kept.digest: "kiwi",
+        again.digest: "lime",
+    }
+    assert all(store.read(image) for image in store.images())
+
+
+def test_a_lost_index_does_not_bring_back_what_was_deleted_for_good(tmp_path: Path) -> None:
+    store = DatasetStore(tmp_path)
+    for seed in (1, 2):
+        add(store, picture(seed))
+    gone, kept = store.images()
+    store.remove([gone.digest])
+    store.erase_removed()
+    store.close()
+    (tmp_path / "index.db").unlink()
+
+    store = DatasetStore(tmp_path)
+
+    assert store.images() == [kept]
+    assert store.removed() == []
+    store.close()
+
+
 def test_relabel_counts_what_changed(store: DatasetStore) -> None:
     add(store, picture(1), "kiwi")
     add(store, picture(2), "lime")
