@@ -71,26 +71,24 @@ def build_tab(
         examples: pictures to try.
     """
 
-    def answer(paths: Sequence[str] | str | None) -> str:
+    def answer(paths: Sequence[str] | str | None) -> tuple[str, Any, str, Any, str]:
+        """Return the answer, and ask whether it was right where it is that to one photo."""
         chosen = [paths] if isinstance(paths, str) else paths or []
-        return _guarded(lambda request_id: _answer(service, settings, chosen, request_id))
+        html, path = _guarded(lambda request_id: _answer(service, settings, chosen, request_id))
+        asks = collection is not None and bool(path)
+        names = collection.classes() if collection and asks else []
+        choices = [(cards.pretty(name), name) for name in names]
+        asked = path if asks else ""
+        return html, gr.Column(visible=asks), asked, gr.Dropdown(choices=choices, value=None), ""
 
-    def answer_and_clear(paths: Sequence[str] | None) -> tuple[str, None]:
-        return answer(paths), None
+    def answer_and_clear(
+        paths: Sequence[str] | None,
+    ) -> tuple[str, Any, str, Any, str, None]:
+        return *answer(paths), None
 
     def answer_example(path: str | None) -> tuple[str, Any, str]:
         # A drawing is not worth keeping, and the question about an earlier photo is over.
-        return answer(path), gr.Column(visible=False), ""
-
-    def ask(paths: Sequence[str] | str | None) -> tuple[Any, str, Any, str]:
-        """Offer to say whether the answer to the one photo was right."""
-        chosen = [paths] if isinstance(paths, str) else paths or []
-        one = len(chosen) == 1 and Path(chosen[0]).suffix.lower() != ".zip"
-        asks = collection is not None and one
-        names = collection.classes() if collection and asks else []
-        choices = [(cards.pretty(name), name) for name in names]
-        path = chosen[0] if asks else ""
-        return gr.Column(visible=asks), path, gr.Dropdown(choices=choices, value=None), ""
+        return answer(path)[0], gr.Column(visible=False), ""
 
     def suggest(path: str, name: str | None) -> str:
         return _guarded(lambda request_id: _suggest(collection, settings, path, name))
@@ -177,11 +175,9 @@ def build_tab(
         "scroll_to_output": True,  # on a phone the answer lies below the fold
     }
     quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
-    offer = [question, asked, truth, thanks]
-    photos.upload(ask, photos, offer, **quiet)
-    photos.upload(answer_and_clear, photos, [result, photos], **shown)
-    camera.input(ask, camera, offer, **quiet)
-    camera.input(answer, camera, result, **shown)
+    answered = [result, question, asked, truth, thanks]
+    photos.upload(answer_and_clear, photos, [*answered, photos], **shown)
+    camera.input(answer, camera, answered, **shown)
     send.click(suggest, [asked, truth], thanks, **quiet)
 
     # An endpoint of its own for clients. A File component and not gr.api: only a component's
@@ -200,10 +196,13 @@ def build_tab(
 
 def _answer(
     service: PredictionService, settings: Settings, paths: Sequence[str], request_id: str
-) -> str:
-    """Return the HTML that answers the files: a card for one, a table for several."""
+) -> tuple[str, str]:
+    """Return the HTML that answers the files, and the path of the photo where it was one.
+
+    One gets a card, several a table; there is no path of what was refused or lay in a zip.
+    """
     if not paths:
-        return cards.EMPTY
+        return cards.EMPTY, ""
     files = read_images([Path(path) for path in paths], settings, request_id)
     answers = service.predict_many(files, explain=len(files) == 1, request_id=request_id)
     side_px = LARGE_PX if len(files) == 1 else SMALL_PX
@@ -214,16 +213,17 @@ def _answer(
         for file in files
     ]
     if len(answers) > 1:
-        return cards.answers_table(answers, thumbnails)
+        return cards.answers_table(answers, thumbnails), ""
     if isinstance(answers[0], Refusal):
-        return cards.refusal_card(answers[0])
+        return cards.refusal_card(answers[0]), ""
     shown = files[0]
     heat = (
         heat_uri(shown.content, answers[0].heat_map, settings.image_limits)
         if isinstance(shown, ImageFile) and answers[0].heat_map
         else ""
     )
-    return cards.prediction_card(answers[0], thumbnails[0], heat)
+    path = "" if Path(paths[0]).suffix.lower() == ".zip" else paths[0]
+    return cards.prediction_card(answers[0], thumbnails[0], heat), path
 
 
 def _suggest(

@@ -153,10 +153,12 @@ def test_zip_example_paste_and_camera_are_answered(
     )
     page.wait_for_selector(".fc-answer")
     assert page.inner_text(".fc-answer .fc-label") == "Apple"
+    page.wait_for_selector("#was-right >> text=Was this right?")
 
     page.wait_for_selector(PHOTOS, state="attached")
     page.set_input_files(PHOTOS, photos / "notes.jpg")
     page.wait_for_selector(".fc-refusal")
+    page.wait_for_selector("#was-right", state="hidden")  # there is nothing to say of it
     page.get_by_role("button", name="Use the camera").click()
     page.locator("#camera").get_by_text("Click to Access Webcam").click()
     # The camera's first frame has to be there before it can be taken.
@@ -165,6 +167,7 @@ def test_zip_example_paste_and_camera_are_answered(
         "#camera button[title='capture photo'], #camera button[aria-label*='capture']"
     ).first.click()
     page.wait_for_selector(".fc-answer")
+    page.wait_for_selector("#was-right >> text=Was this right?")
 
     assert hosts - {""} == {"127.0.0.1"}
     context.close()
