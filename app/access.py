@@ -77,7 +77,9 @@ class Access:
         if self._token or settings.has_hub_sign_in:
             self.mode = AccessMode.BY_SIGN_IN
         else:
-            self.mode = AccessMode.BY_MACHINE if settings.is_local else AccessMode.NOBODY
+            # A path to be reached under means a proxy, which need not say that it is one.
+            alone = settings.is_local and not settings.root_path
+            self.mode = AccessMode.BY_MACHINE if alone else AccessMode.NOBODY
 
     @property
     def roles(self) -> tuple[Role, ...]:

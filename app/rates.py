@@ -146,6 +146,8 @@ def _key(host: str) -> str:
         address = ip_address(host)
     except ValueError:
         return host
+    if isinstance(address, IPv6Address) and address.ipv4_mapped:
+        return str(address.ipv4_mapped)
     if isinstance(address, IPv6Address) and not address.is_loopback:
         # One customer is commonly given a whole /64 (RFC 6177).
         return f"{IPv6Address(int(address) >> 64 << 64)}/64"

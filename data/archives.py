@@ -5,7 +5,6 @@ path. The bounds stop a small archive from inflating without end.
 """
 
 import io
-import lzma
 import os
 import struct
 import sys
@@ -40,7 +39,6 @@ DEFAULT_ARCHIVE_LIMITS: Final = ArchiveLimits()
 _ZIP_ERRORS: Final = (
     zipfile.BadZipFile,
     zlib.error,
-    lzma.LZMAError,
     struct.error,
     OSError,
     EOFError,
@@ -50,6 +48,8 @@ _ZIP_ERRORS: Final = (
     RuntimeError,  # also a version or a packing that there is none of
     MemoryError,
 )
+# Of these the standard library inflates no more than it is asked for; of others a whole block.
+_BOUNDED: Final = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 # The directory of a zip is held in memory as a whole, some kilobyte for each entry, so its size
 # is bounded before: 46 bytes and a name each.
 _DIRECTORY_BYTES_PER_ENTRY: Final = 1000
@@ -171,15 +171,17 @@ class _Zip:
             raise UnreadableMember("it is encrypted; unpack it with its password first")
         if (info.external_attr >> 16) & 0o170000 == 0o120000:
             raise UnreadableMember("it is a link, not a file")
+        if info.compress_type not in _BOUNDED:
+            raise UnreadableMember("it is packed in an unusual way; zip it again with 'deflate'")
         try:
             # The size in the header is a claim, so the reading itself is bounded too.
             with self._archive.open(info) as member:
                 content = member.read(self._limits.max_member_bytes + 1)
         except _ZIP_ERRORS as error:
             raise UnreadableMember(f"it is damaged in the archive ({error})") from error
-        _check_member(len(content), self._limits)
-        self._remaining_bytes -= len(content)
+        self._remaining_bytes -= len(content)  # what is too large was inflated too
         _check_remaining(self._remaining_bytes, self._limits)
+        _check_member(len(content), self._limits)
         return content
 
 
@@ -202,9 +204,9 @@ class _Folder:
                 content = file.read(self._limits.max_member_bytes + 1)
         except OSError as error:
             raise UnreadableMember(f"it cannot be read ({error.strerror})") from error
-        _check_member(len(content), self._limits)
-        self._remaining_bytes -= len(content)
+        self._remaining_bytes -= len(content)  # what is too large was inflated too
         _check_remaining(self._remaining_bytes, self._limits)
+        _check_member(len(content), self._limits)
         return content
 
     def _walk(self) -> Iterator[str]:

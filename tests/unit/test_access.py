@@ -1,6 +1,7 @@
 """Who the operator is, request by request."""
 
 import logging
+from dataclasses import replace
 
 import pytest
 from starlette.requests import HTTPConnection
@@ -73,6 +74,15 @@ def test_the_pages_own_requests_and_followed_links_are_the_operators() -> None:
     assert access.is_operator(
         request(method="GET", sec_fetch_site="cross-site", sec_fetch_mode="navigate")
     )
+
+
+def test_behind_a_proxy_without_a_token_nobody_is_the_operator() -> None:
+    """A plain ``proxy_pass`` of nginx sends its own address as the host, and no other header."""
+    access = Access(replace(AT_HOME, root_path="/fruit"))
+
+    assert access.roles == (Role.STRANGER,)
+    with pytest.raises(OperatorOff, match="has no token"):
+        access.require(request())
 
 
 @pytest.mark.parametrize("sent", [request(), request(authorization=f"Bearer {TOKEN}")])

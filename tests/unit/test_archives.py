@@ -67,9 +67,6 @@ def local_name_is_no_utf8(content: bytes) -> bytes:
     "content",
     [
         local_name_is_no_utf8(zipped()),
-        with_entry(zipped(), 10, 97),  # a packing that there is none of
-        with_entry(zipped(), 10, 12),  # bzip2, which it is not
-        zipped(zipfile.ZIP_LZMA).replace(zipped(zipfile.ZIP_LZMA)[55:65], b"\xff" * 10),
         with_entry(zipped(), 8, 0x20),  # patched
         with_entry(zipped(), 44, 0xFFFF),  # begins where there is nothing
     ],
@@ -80,3 +77,35 @@ def test_a_member_that_cannot_be_unpacked_is_unreadable(content: bytes) -> None:
         pytest.raises(UnreadableMember, match="damaged in the archive"),
     ):
         archive.read("apple/a.jpg")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        with_entry(zipped(), 10, 97),  # a packing that there is none of
+        with_entry(zipped(), 10, 12),  # bzip2, which it is not
+        zipped(zipfile.ZIP_LZMA),
+        zipped(zipfile.ZIP_BZIP2),
+    ],
+)
+def test_a_packing_of_which_whole_blocks_are_inflated_is_refused(content: bytes) -> None:
+    with (
+        open_zip(io.BytesIO(content), "a.zip", LIMITS) as archive,
+        pytest.raises(UnreadableMember, match="zip it again"),
+    ):
+        archive.read("apple/a.jpg")
+
+
+def test_members_that_are_too_large_count_towards_the_whole() -> None:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        for number in range(4):
+            archive.writestr(f"apple/{number}.jpg", bytes(5_000))
+    limits = ArchiveLimits(max_total_bytes=3_000, max_member_bytes=1_000)
+
+    with open_zip(file, "a.zip", limits) as archive:
+        for name in archive.names()[:2]:
+            with pytest.raises(UnreadableMember, match="1,000 bytes"):
+                archive.read(name)
+        with pytest.raises(InvalidArchive, match="3,000 bytes"):
+            archive.read("apple/2.jpg")
