@@ -95,6 +95,11 @@ class Order:
         return cls(**json.loads(line))
 
 
+def without_path(error: BaseException | None) -> str:
+    """Return what an error says, but no path of this server: what is wrong here is public."""
+    return getattr(error, "strerror", None) or str(error)
+
+
 class Mirror:
     """The state on the Hub, where the settings name repositories; else nothing at all.
 
@@ -185,7 +190,8 @@ class Mirror:
                         self._read(line)
                 ended = f"status {process.returncode}"
             except OSError as error:  # no process could be made, or none to talk to
-                ended = str(error)
+                _log.error("the mirror could not be started: %s", error)
+                ended = without_path(error)
             if not self._closing.is_set():
                 self._fail(f"The mirror ended with {ended}; the log says why.")
             self._settled.set()

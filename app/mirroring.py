@@ -41,7 +41,7 @@ from app.batches import MARKER, KnownBatches, batch_of, batches, marker, sha256
 from app.errors import HubError, HubRefused, StateElsewhere
 from app.hub import HubRepository, RemoteFiles, limit_waiting
 from app.logs import configure_logs
-from app.mirror import MirrorState, Order, PartStatus
+from app.mirror import MirrorState, Order, PartStatus, without_path
 from app.mirrored import Files, Part, Photos, Versions
 
 _log = logging.getLogger(__name__)
@@ -101,7 +101,8 @@ class RepositoryMirror:
             self.follow(closing)
         except Exception as error:
             _log.exception("the mirror of the %s ended", self._part.name)
-            self._say(MirrorState.STOPPED, problem=f"It ended by a fault of its own: {error}")
+            problem = f"It ended by a fault of its own: {without_path(error)}"
+            self._say(MirrorState.STOPPED, problem=problem)
 
     def restore(self) -> bool:
         """Bring back what the repository holds, if nothing is here yet; return whether it did.
@@ -122,9 +123,9 @@ class RepositoryMirror:
             count = retrying(self._fetch)
         except Exception as error:
             self._known.forget()
-            self._restore_problem = str(error)
+            self._restore_problem = without_path(error)
             _log.error("the %s could not be restored: %s", self._part.name, error)
-            problem = f"What was kept could not be restored: {error}"
+            problem = f"What was kept could not be restored: {self._restore_problem}"
             self._say(MirrorState.FAILING, problem=problem)
             return False
         self._say(MirrorState.WAITING, restored=count)
@@ -195,10 +196,12 @@ class RepositoryMirror:
             if left != download:  # of this one, what is there need not be fetched again
                 shutil.rmtree(left)
         self._hub.download(there.commit, download)
-        # Before the state is in place: a process that ends in between restores once more.
-        self._known.write([batch_of((download / MARKER).read_bytes())])
+        batch = batch_of((download / MARKER).read_bytes())
         try:
             count = self._part.replace(download, scratch)
+            # Only now: were it known and the process killed before the state is in place, the next
+            # process would take what is missing here for deleted.
+            self._known.write([batch])
         finally:
             shutil.rmtree(download, ignore_errors=True)
             shutil.rmtree(scratch, ignore_errors=True)
@@ -248,8 +251,8 @@ class RepositoryMirror:
         error = state.outcome.exception() if state.outcome else None
         now = datetime.now(UTC).isoformat(timespec="seconds")
         wait_s = state.next_action.sleep if state.next_action else 0.0
-        problem = f"{self._restore_problem} {error}".strip()
-        _log.warning("%s are not mirrored: %s Again in %.0f s.", self._part.name, problem, wait_s)
+        problem = f"{self._restore_problem} {without_path(error)}".strip()
+        _log.warning("%s are not mirrored: %s Again in %.0f s.", self._part.name, error, wait_s)
         since = self.status.failing_since or now
         self._say(MirrorState.FAILING, problem=problem, failing_since=since)
 

@@ -140,14 +140,19 @@ def test_process_that_is_killed_is_told_and_started_again_without_a_restore(
 
 
 def test_app_starts_where_no_process_can_be_started(
-    hub: HubServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    hub: HubServer,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     monkeypatch.setattr("sys.executable", str(tmp_path / "no-python"))
     mirror = Mirror(settings(hub, tmp_path))
 
     mirror.begin()
 
-    assert "no-python" in mirror.note("photos")
+    assert "No such file or directory" in mirror.note("photos")
+    assert "no-python" not in mirror.note("photos")
+    assert "no-python" in caplog.text
     mirror.close()
 
 

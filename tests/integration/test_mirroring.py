@@ -236,6 +236,43 @@ def test_failed_restore_never_empties_the_repository(
     assert hub.dataset().files == before
 
 
+@pytest.mark.parametrize("is_done", [False, True])
+def test_restore_that_is_killed_when_all_is_downloaded_never_empties_the_repository(
+    first: Disk, second: Disk, hub: HubServer, monkeypatch: pytest.MonkeyPatch, is_done: bool
+) -> None:
+    before = dict(hub.dataset().files)
+    put_in_place = Photos.replace
+
+    def end(part: Photos, download: Path, scratch: Path) -> int:
+        if is_done:
+            put_in_place(part, download, scratch)
+        raise SystemExit  # which no handler of errors sees, as none sees a kill
+
+    monkeypatch.setattr(Photos, "replace", end)
+    with pytest.raises(SystemExit):
+        second.photos.restore()
+
+    again = Disk(second.folder, hub)
+    assert len(again.store.images()) == (2 if is_done else 0)  # the app opens what is there
+    with pytest.raises(StateElsewhere):
+        again.photos.push()
+    assert hub.dataset().files == before
+
+
+def test_problem_of_the_disk_is_told_without_its_path(
+    first: Disk, second: Disk, caplog: pytest.LogCaptureFixture
+) -> None:
+    second.folder.mkdir()
+    (second.folder / "store").write_bytes(b"not a folder")
+
+    second.photos.run(threading.Event(), restores=True)  # ends by itself: it stops
+
+    problems = [status.problem for status in second.told if status.problem]
+    assert problems[0] == "What was kept could not be restored: Not a directory"
+    assert not any(str(second.folder) in problem for problem in problems)
+    assert str(second.folder) in caplog.text
+
+
 def test_restore_that_failed_leaves_nothing_half_and_goes_well_at_the_next_start(
     first: Disk, second: Disk, hub: HubServer
 ) -> None:
