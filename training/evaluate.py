@@ -16,7 +16,9 @@ from models.manifest import ClassMetrics, EvaluationMetrics, GroupMetrics, Other
 
 CALIBRATION_BINS: Final = 15
 _RESAMPLES: Final = 1000
-_FEWEST_FOR_AUROC: Final = 10  # of each kind, so that no resample lacks one
+# Of each kind, so that none of the resamples lacks one: each does with a probability of e to the
+# power of minus so many.
+_FEWEST_FOR_AUROC: Final = 30
 _OTHER: Final = -1
 
 

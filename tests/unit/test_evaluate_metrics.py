@@ -50,6 +50,20 @@ def test_intervals_hold_the_figure_and_narrow_with_more_images() -> None:
     assert many[1] - many[0] < 0.1 * (few[1] - few[0]) * 2
 
 
+@pytest.mark.parametrize(("fruit", "others"), [(109, 10), (97, 10), (70, 30)])
+def test_every_interval_can_be_written_down(fruit: int, others: int) -> None:
+    """A resample that lacks all other things has no AUROC, which JSON could not hold."""
+    shown = ["apple"] * fruit + ["none_of_these"] * others
+    rng = np.random.default_rng(0)
+    rows = rng.dirichlet(np.ones(3), len(shown)).astype(np.float32)
+    targets = np.array([LABELS.index(label) for label in shown])
+
+    found = evaluate(rows, targets, [image(label) for label in shown], LABELS, 0.5).intervals
+
+    assert np.isfinite([bound for interval in found.values() for bound in interval]).all()
+    assert ("auroc" in found) == (others >= 30)
+
+
 def test_calibration_error_is_the_gap_of_each_bin_by_its_images() -> None:
     confidence = np.array([0.95, 0.95, 0.55, 0.55], np.float32)
     correct = np.array([True, True, True, False])
