@@ -3,7 +3,7 @@
 ``cross-validate`` judges settings on every photo that may be trained on; ``evaluate`` scores a
 published version on any pictures; ``rehearse`` keeps the features that quick retraining needs;
 ``examine`` keeps how a version answers each test image; ``quantize`` publishes a version again in
-eight bits.
+eight bits; ``fit-head`` publishes it again with another last layer, fitted to what is drawn now.
 """
 
 import argparse
@@ -30,6 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return _examine(options)
         keep_freed_memory()
         # TensorFlow takes seconds to import, so --help and wrong flags do not wait for it.
+        from training.last_layer import fit_head_from_flags
         from training.quantize import quantize_from_flags
         from training.retrain import (
             cross_validate_from_flags,
@@ -39,6 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
         run = {
             "cross-validate": cross_validate_from_flags,
+            "fit-head": fit_head_from_flags,
             "quantize": quantize_from_flags,
             "rehearse": rehearse_from_flags,
             None: retrain_from_flags,
@@ -60,7 +62,8 @@ def _parser() -> argparse.ArgumentParser:
     TrainConfig.add_flags(parser)
     add_refit_flag(parser)
     commands = parser.add_subparsers(
-        dest="command", metavar="cross-validate | evaluate | examine | quantize | rehearse"
+        dest="command",
+        metavar="cross-validate | evaluate | examine | fit-head | quantize | rehearse",
     )
     command = commands.add_parser(
         "cross-validate", help="judge the settings on all photos of training and validation"
@@ -86,6 +89,13 @@ def _parser() -> argparse.ArgumentParser:
         "quantize", help="publish a version again with most of its network in eight bits"
     )
     command.add_argument("--version", help="a version in floats (default: the active one)")
+    command = commands.add_parser(
+        "fit-head", help="publish a version again with its columns of other things fitted anew"
+    )
+    command.add_argument("--version", help="a published version (default: the active one)")
+    command.add_argument(
+        "--drawn", type=int, default=32_000, help="pictures to draw and fit to (default: 32000)"
+    )
     command = commands.add_parser(
         "examine", help="write how a version answers the store's test images into its folder"
     )

@@ -17,6 +17,7 @@ from scipy import ndimage
 from data.images import to_model_input
 from training.creatures import draw_coin, draw_creature
 from training.cut_fruit import draw_other_piece
+from training.dishes import draw_dish
 from training.scenery import draw_scenery
 
 _Pixels = NDArray[np.uint8]
@@ -202,6 +203,21 @@ def draw_stranger(side_px: int, backgrounds: Sequence[_Pixels], rng: _Rng) -> _P
     if rng.random() >= _UNTOUCHED:
         scene = _compressed(_lit(scene, rng), rng)
     return np.asarray(scene, dtype=np.uint8)
+
+
+def draw_served(side_px: int, backgrounds: Sequence[_Pixels], rng: _Rng) -> _Pixels:
+    """Return a made-up dish: uint8 (side_px, side_px, 3).
+
+    Args:
+        side_px: side of the network's square input, in pixels.
+        backgrounds: photos of none of the classes, that tables and grains are cut from; may be
+            empty.
+        rng: where every choice comes from.
+    """
+    dish = draw_dish(side_px, backgrounds, rng)
+    if rng.random() >= _UNTOUCHED:
+        dish = _compressed(_lit(dish, rng), rng)
+    return np.asarray(dish, dtype=np.uint8)
 
 
 def foreshortened(image: _Pixels, rng: _Rng) -> _Pixels:

@@ -1,7 +1,7 @@
 """The evaluation as pictures: confusion matrices and the training curve, as PNG files."""
 
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import matplotlib
 import numpy as np
@@ -28,6 +28,16 @@ def confusion_picture(name: str, scores: EvaluationMetrics, labels: Sequence[str
         colour = "black" if shares[row, column] > 0.5 else "white"
         axes.text(column, row, str(counts[row, column]), ha="center", va="center", color=colour)
     return _png(figure)
+
+
+def confusion_pictures(
+    metrics: Mapping[str, EvaluationMetrics], labels: Sequence[str]
+) -> dict[str, bytes]:
+    """Return the confusion matrix of each set of images as PNG, by the name of its file."""
+    return {
+        f"confusion-{name.replace('/', '-')}.png": confusion_picture(name, scores, labels)
+        for name, scores in metrics.items()
+    }
 
 
 def history_picture(history: Sequence[dict[str, float]]) -> bytes:

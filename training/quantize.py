@@ -31,7 +31,7 @@ from training.examine import examination, statistics_of
 from training.features import Backbone, make_rehearsal
 from training.gate import Judged, judge
 from training.network import has_backbone, serving_network
-from training.pictures import confusion_picture
+from training.pictures import confusion_pictures
 from training.retrain import exported_network, library_versions, predict_all
 from training.saved import load_network
 
@@ -118,10 +118,7 @@ def quantize(
         on_stage("Keeping features to rehearse in a quick retraining")
         rehearsal = make_rehearsal(Backbone.of(model, exported[-1]), snapshot, on_step)
         examined = examination(test.images, answers[-1], manifest, statistics_of(test.pixels))
-        return {
-            f"confusion-{name.replace('/', '-')}.png": confusion_picture(name, scores, labels)
-            for name, scores in manifest.metrics.items()
-        } | {
+        return confusion_pictures(manifest.metrics, labels) | {
             CARD_NAME: model_card(manifest).encode(),
             EXAMINATION_NAME: examined.to_bytes(),
             KERAS_NAME: start.verify(KERAS_NAME).read_bytes(),

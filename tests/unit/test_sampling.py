@@ -110,7 +110,7 @@ def test_what_is_made_up_counts_as_a_kind_of_its_own(tmp_path: Path) -> None:
     shares = np.bincount(drawn, minlength=5) / 600
     assert shares[2:].sum() == pytest.approx(0.34, abs=0.06)
     # A third of the photos, of no folder, and what is made up.
-    assert shares[4] == pytest.approx(0.34 * (0.35 + 0.65 / 3), abs=0.05)
+    assert shares[4] == pytest.approx(0.34 * (0.45 + 0.55 / 3), abs=0.05)
 
 
 def test_batches_follow_the_shares_and_the_seed(pool: PhotoPool) -> None:

@@ -1,0 +1,100 @@
+"""``fit-head``: a version with its columns of other things fitted anew, in either precision."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+from app.predictor import OnnxPredictor
+from data.labels import NONE_OF_THESE
+from data.store import DatasetStore
+from models.manifest import KERAS_NAME, REHEARSAL_NAME
+from models.registry import ModelRegistry, ModelVersion
+from tests.conftest import NEXT
+from tests.integration.test_quantize import features_of, quantize, shown
+from tests.integration.test_quick import COLOURS, ROOT, fill, start_state
+
+
+def fit_head(state: Path, *flags: str) -> "subprocess.CompletedProcess[str]":
+    command = [sys.executable, "-m", "training", "--state-dir", str(state), "fit-head", *flags]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=200)
+
+
+@pytest.fixture(scope="module")
+def state(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """v0001 in floats, NEXT of it in eight bits, and of each another with a fitted head."""
+    state = tmp_path_factory.mktemp("state")
+    start_state(state, blocks=4)
+    store = DatasetStore(state / "store")
+    for label, colour in COLOURS.items():
+        fill(store, label, colour, "drawn")
+    store.close()
+    done = quantize(state, "--version", "v0001")
+    assert done.returncode == 0, done.stdout + done.stderr
+    for version in ("v0001", NEXT):
+        done = fit_head(state, "--version", version, "--drawn", "200")
+        assert done.returncode == 0, done.stdout + done.stderr
+    return state
+
+
+def pairs(state: Path) -> list[tuple[ModelVersion, ModelVersion]]:
+    """Return each version and the one that was fitted from it."""
+    registry = ModelRegistry(state / "models")
+    fitted = [v for v in registry.list() if "head_drawn" in v.manifest.training]
+    return [(registry.get(v.manifest.parent or ""), v) for v in fitted]
+
+
+def test_only_the_columns_of_other_things_differ(state: Path) -> None:
+    assert [start.version for start, _ in pairs(state)] == ["v0001", NEXT]
+    for start, fitted in pairs(state):
+        before, after = (
+            keras.saving.load_model(v.verify(KERAS_NAME), compile=False) for v in (start, fitted)
+        )
+        weights = [model.get_weights() for model in (before, after)]
+        for old, new in zip(*(w[:-2] for w in weights), strict=True):
+            np.testing.assert_array_equal(old, new)
+        (old_kernel, old_bias), (kernel, bias) = (w[-2:] for w in weights)
+        classes = len(start.manifest.classes)
+        np.testing.assert_array_equal(kernel[:, :classes], old_kernel[:, :classes])
+        np.testing.assert_array_equal(bias[:classes], old_bias[:classes])
+        assert np.abs(kernel[:, classes:] - old_kernel[:, classes:]).max() > 0
+        np.testing.assert_array_equal(
+            features_of(fitted, shown("apple")), features_of(start, shown("apple"))
+        )
+        assert (fitted.folder / REHEARSAL_NAME).read_bytes() == (
+            start.folder / REHEARSAL_NAME
+        ).read_bytes()
+
+
+def test_it_knows_what_was_known_and_refuses_what_is_made_up(state: Path) -> None:
+    for start, fitted in pairs(state):
+        manifest = fitted.manifest
+        predictor = OnnxPredictor.load(fitted)
+        for label in COLOURS:
+            answers = predictor.run(shown(label)).argmax(axis=1)
+            assert {manifest.labels[column] for column in answers} == {label}
+        assert manifest.labels[-1] == NONE_OF_THESE
+        assert manifest.precision == start.manifest.precision
+        assert manifest.calibration == start.manifest.calibration
+
+
+def test_it_says_where_it_came_from_and_how_it_compares(state: Path) -> None:
+    for start, fitted in pairs(state):
+        manifest = fitted.manifest
+        assert manifest.training["head_drawn"] == 200
+        assert manifest.gate is not None
+        assert (manifest.gate.against, manifest.gate.passed) == (start.version, True)
+        assert max(manifest.parity.values()) <= 1e-5
+        assert "head_drawn 200" in (fitted.folder / "README.md").read_text()
+
+
+def test_without_photographs_it_says_what_is_missing(state: Path, tmp_path: Path) -> None:
+    (tmp_path / "models").symlink_to(state / "models")
+
+    done = fit_head(tmp_path, "--version", "v0001")
+
+    assert done.returncode == 1
+    assert "The store holds 0 images to draw from" in " ".join(done.stderr.split())

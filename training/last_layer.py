@@ -1,0 +1,236 @@
+"""A version whose last layer is fitted again: ``python -m training fit-head``.
+
+What is made up for training grows from release to release, and to train all layers again takes
+hours. The columns of other things alone are fitted in minutes, to features of pictures that are
+drawn as for a training; all other layers stay, and so do the columns of the classes. What it gave
+is in ``training/EXPERIMENTS.md``.
+"""
+
+import argparse
+import hashlib
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from datetime import UTC, datetime
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.console import Console
+
+from data.snapshot import Snapshot
+from data.splits import Split
+from export.parity import check_parity, onnx_predict
+from models.card import CARD_NAME, model_card
+from models.examination import EXAMINATION_NAME
+from models.manifest import KERAS_NAME, REHEARSAL_NAME, ModelManifest
+from models.registry import ModelRegistry, ModelVersion, open_registry
+from training.columns import Columns
+from training.config import DRAWS, SMOOTHING
+from training.console import ConsoleProgress, print_version, run_command
+from training.dataset import load_images
+from training.epoch import Epoch
+from training.errors import NotEnoughData
+from training.evaluate import score
+from training.examine import examination, statistics_of
+from training.features import Backbone
+from training.gate import Judged, judge
+from training.head import PULL_NEW, fit_head
+from training.network import head_of, with_head
+from training.pictures import confusion_pictures
+from training.quick import probabilities_of
+from training.retrain import library_versions, predict_all, reheaded
+from training.sampling import PhotoPool, draw_batch, load_pool
+from training.saved import load_network, model_file
+
+DRAWN: Final = 32_000  # pictures; with half of them the refusals of dishes differed by 8 points
+# How often pictures of no kind that a publisher names count, most of which are made up: they stand
+# for everything that people photograph.
+OTHERS_WEIGHT: Final = 3.0
+_BATCH: Final = 32
+_DRAWING_THREADS: Final = 2
+_PARITY_IMAGES: Final = 12
+
+
+def fit_last_layer(
+    start: ModelVersion,
+    snapshot: Snapshot,
+    registry: ModelRegistry,
+    *,
+    drawn: int = DRAWN,
+    seed: int = 20,
+    on_stage: Callable[[str], None] = lambda stage: None,
+    on_step: Callable[[int, int], None] = lambda step, steps: None,
+    on_epoch: Callable[[Epoch], None] = lambda epoch: None,
+) -> ModelVersion:
+    """Fit a version's columns of other things again, publish that, and return it.
+
+    It carries a comparison with the version that it came from; it is not made active.
+
+    Args:
+        start: a version whose network has features and a column for none-of-these.
+        snapshot: the store's images: those of training and validation are drawn from, those of
+            test judge.
+        registry: where it is published.
+        drawn: how many pictures are drawn.
+        seed: of the draws.
+        on_stage: told in words what happens next.
+        on_step: told how many pictures are drawn, and how many there will be.
+        on_epoch: told what each iteration of the fit gave.
+
+    Raises:
+        NotEnoughData: the version cannot refuse, or the store lacks images to draw from or to judge
+            by.
+        NoBackbone: the version's network has no features.
+        ParityError: the result answers too differently.
+        InvalidVersion: the version's files are missing or damaged.
+    """
+    on_stage(f"Reading {start.version}")
+    manifest = start.manifest
+    if manifest.none_label is None:
+        raise NotEnoughData(f"{start.version} cannot refuse. Name a version that can.")
+    columns = Columns.of_version(manifest)
+    model = load_network(start)
+    backbone = Backbone.of_version(start, model)
+    known = [image for image in snapshot.images if image.label in manifest.labels]
+    seen = [image for image in known if image.split != Split.TEST]
+    judging = [image for image in known if image.split == Split.TEST]
+    if not {*manifest.labels} <= {image.label for image in seen} or not judging:
+        raise NotEnoughData(
+            f"The store holds {len(seen):,} images to draw from and {len(judging):,} test images "
+            f"of what {start.version} knows; it takes some of every label, and some to judge by. "
+            "Import photographs first: python -m data fetch grocery."
+        )
+    pool = load_pool(snapshot.root, seen, columns)
+    test = load_images(snapshot.root, judging, manifest.labels, manifest.input.side_px)
+    on_stage(f"Looking at {drawn:,} drawn pictures")
+    features, targets = _drawn_features(backbone, pool, drawn, seed, on_step)
+
+    on_stage("Fitting the columns of other things")
+    kernel, bias = head_of(model)
+    shift = manifest.calibration.none_shift if manifest.calibration else 0.0
+    others = range(len(columns.classes), columns.width)
+    # Fitted as it is served: with the shift of none-of-these.
+    bias = bias.copy()
+    bias[others] += shift
+    head, history = fit_head(
+        features,
+        targets,
+        np.where(targets == others[-1], OTHERS_WEIGHT, 1.0),
+        (kernel, bias),
+        dict.fromkeys(others, PULL_NEW),
+        float(manifest.training.get(SMOOTHING, 0.0)),
+        len(columns.classes),
+        on_epoch,
+    )
+    head[1][others] -= shift
+    trained = with_head(model, *head)
+    parity: dict[str, float] = {}
+    answers: list[NDArray[np.float32]] = []
+
+    def make_model(version: str) -> bytes:
+        on_stage("Exporting to ONNX and comparing with Keras")
+        content = reheaded(start, trained, columns, manifest.labels, version)
+        parity.update(
+            check_parity(
+                lambda images: probabilities_of(backbone.run(images), head, manifest),
+                onnx_predict(content),
+                test.pixels[:: max(1, len(test) // _PARITY_IMAGES)],
+            )
+        )
+        return content
+
+    def make_manifest(version: str, content: bytes) -> ModelManifest:
+        on_stage(f"Judging it on {len(test):,} test images beside {start.version}")
+        answers.append(predict_all(onnx_predict(content), test.pixels))
+        before = predict_all(onnx_predict(start.verify().read_bytes()), test.pixels)
+        fitted = manifest.model_copy(
+            update={
+                "version": version,
+                "created_at": datetime.now(UTC),
+                "sha256": hashlib.sha256(content).hexdigest(),
+                "size_bytes": len(content),
+                "training": manifest.training
+                | {
+                    "head_drawn": drawn,
+                    "head_draws": DRAWS,
+                    "head_others_weight": OTHERS_WEIGHT,
+                    "head_pull": PULL_NEW,
+                    "head_seed": seed,
+                },
+                "history": history,
+                "metrics": manifest.metrics
+                | score(test.images, answers[-1], manifest.labels, manifest.none_threshold),
+                "snapshot": snapshot.digest,
+                "parity": parity,
+                "libraries": library_versions(),
+                "parent": start.version,
+                "files": {},
+            }
+        )
+        gate = judge(test.images, Judged(answers[-1], fitted), Judged(before, manifest))
+        return fitted.model_copy(update={"gate": gate})
+
+    def make_attachments(published: ModelManifest) -> dict[str, bytes]:
+        examined = examination(test.images, answers[-1], published, statistics_of(test.pixels))
+        # Of the same layers as before, the features are the same too.
+        rehearsal = {REHEARSAL_NAME} & start.checksums.keys()
+        return confusion_pictures(published.metrics, manifest.labels) | {
+            CARD_NAME: model_card(published).encode(),
+            EXAMINATION_NAME: examined.to_bytes(),
+            KERAS_NAME: model_file(trained),
+            **{name: start.verify(name).read_bytes() for name in rehearsal},
+        }
+
+    return registry.publish(make_model, make_manifest, make_attachments)
+
+
+def fit_head_from_flags(options: argparse.Namespace, take_snapshot: Callable[[], Snapshot]) -> int:
+    """Run ``fit_last_layer`` with its progress on the terminal, and return the exit status."""
+
+    def run(progress: ConsoleProgress) -> Callable[[Console], None]:
+        registry = open_registry(options.state_dir)
+        version = registry.get(options.version) if options.version else registry.active()
+        published = fit_last_layer(
+            version,
+            take_snapshot(),
+            registry,
+            drawn=options.drawn,
+            on_stage=progress.on_stage,
+            on_step=progress.on_step,
+        )
+        return lambda console: print_version(published, console)
+
+    return run_command(run)
+
+
+def _drawn_features(
+    backbone: Backbone,
+    pool: PhotoPool,
+    count: int,
+    seed: int,
+    on_step: Callable[[int, int], None],
+) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """Return the features of drawn pictures, float32 (count, D), and their columns."""
+
+    def draw(start: int) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+        rng = np.random.default_rng((seed, start))
+        return draw_batch(pool, min(_BATCH, count - start), backbone.side_px, rng)
+
+    features, targets = [], []
+
+    def take(drawn: Future[tuple[NDArray[np.uint8], NDArray[np.int64]]]) -> None:
+        pixels, columns = drawn.result()
+        features.append(backbone.run(pixels))
+        targets.append(columns)
+        on_step(sum(map(len, targets)), count)
+
+    with ThreadPoolExecutor(_DRAWING_THREADS) as threads:
+        ahead: deque[Future[tuple[NDArray[np.uint8], NDArray[np.int64]]]] = deque()
+        for start in range(0, count, _BATCH):
+            ahead.append(threads.submit(draw, start))
+            if len(ahead) > 2 * _DRAWING_THREADS:  # what is drawn ahead lies in memory
+                take(ahead.popleft())
+        while ahead:
+            take(ahead.popleft())
+    return np.concatenate(features), np.concatenate(targets)
