@@ -8,7 +8,18 @@ from pathlib import Path
 from typing import Any, Final
 
 import httpx
-from sqlalchemy import Column, Integer, MetaData, String, Table, insert, select, update
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    insert,
+    or_,
+    select,
+    update,
+)
 
 from app.errors import AlertNotFound
 from data.database import open_database
@@ -33,6 +44,7 @@ _alerts = Table(
     Column("posts", Integer, nullable=False),  # tries; beyond the limit once it was taken
     sqlite_autoincrement=True,
 )
+_IS_OPEN: Final = _alerts.c.acknowledged_at.is_(None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,15 +120,13 @@ class AlertLog:
         _log.warning("alert: %s", message)
 
     def latest(self, limit: int = 100) -> list[Alert]:
-        """Return the alerts, the newest first, also those that were acknowledged."""
-        columns = [_alerts.c[name] for name in Alert.__slots__]
-        query = select(*columns).order_by(_alerts.c.id.desc()).limit(limit)
-        with self._engine.connect() as connection:
-            return [Alert(**row) for row in connection.execute(query).mappings()]
+        """Return the newest alerts and all that are open, the newest first."""
+        newest = select(_alerts.c.id).order_by(_alerts.c.id.desc()).limit(limit)
+        return self._read(or_(_alerts.c.id.in_(newest), _IS_OPEN))
 
     def open(self) -> list[Alert]:
         """Return those that nobody acknowledged, the newest first."""
-        return [alert for alert in self.latest() if alert.acknowledged_at is None]
+        return self._read(_IS_OPEN)
 
     def acknowledge(self, alert_id: int) -> Alert:
         """Say that an alert was seen, and return it.
@@ -161,6 +171,12 @@ class AlertLog:
             mine = update(_alerts).where(_alerts.c.id == row["id"]).values(posts=posts)
             with self._engine.begin() as connection:
                 connection.execute(mine)
+
+    def _read(self, which: ColumnElement[bool]) -> list[Alert]:
+        columns = [_alerts.c[name] for name in Alert.__slots__]
+        query = select(*columns).where(which).order_by(_alerts.c.id.desc())
+        with self._engine.connect() as connection:
+            return [Alert(**row) for row in connection.execute(query).mappings()]
 
     def close(self) -> None:
         """Close the database."""

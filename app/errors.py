@@ -16,6 +16,7 @@ ServingError
 ├── AlertNotFound       (LookupError)   404  no alert has that number
 ├── MethodNotAllowed    (LookupError)   405  the route exists, with another method
 ├── NotReady            (RuntimeError)  409  a retraining cannot start yet
+├── AnotherIsLive       (RuntimeError)  409  the live version is not the one that was meant
 ├── StoreFull           (RuntimeError)  413  the store holds as much as it may
 ├── PayloadTooLarge     (ValueError)    413  more bytes than a file or a request may have
 ├── TooManyFiles        (ValueError)    413  more images than one request may have
@@ -202,6 +203,14 @@ class TooManyAttempts(ServingError, RuntimeError):
         super().__init__(f"Too many wrong tokens came from here; try again in {retry_after_s} s.")
 
 
+class AnotherIsLive(ServingError, RuntimeError):
+    """The version that is live is not the one that was to be replaced."""
+
+    def __init__(self, version: str) -> None:
+        super().__init__(f"{version} was put live meanwhile. Look at it first, then try again.")
+        self.version = version
+
+
 class StoreFull(ServingError, RuntimeError):
     """The store holds as many classes, or bytes, as it may."""
 
@@ -325,6 +334,7 @@ _STATUS: Final[dict[type[Exception], int]] = {
     AlertNotFound: 404,
     VersionNotFound: 404,
     NotReady: 409,
+    AnotherIsLive: 409,
     VersionRejected: 409,
     VersionInUse: 409,
     UnknownRoute: 404,

@@ -14,7 +14,6 @@ from sqlalchemy import (
     MetaData,
     String,
     Table,
-    func,
     insert,
     select,
     update,
@@ -119,6 +118,7 @@ class JobTable:
             TooManyJobs: as many wait as may.
         """
         with self._engine.begin() as connection:
+            connection.exec_driver_sql("BEGIN IMMEDIATE")  # two at once must not both find none
             waiting = connection.execute(
                 select(_jobs).where(_jobs.c.state == JobState.QUEUED).order_by(_jobs.c.id)
             ).all()
@@ -178,9 +178,10 @@ class JobTable:
 
     def last_queued_at(self, modes: Sequence[str]) -> str:
         """Return when a job of these modes was last queued; empty before the first."""
-        query = select(func.max(_jobs.c.queued_at)).where(_jobs.c.mode.in_(modes))
+        # Not the highest time: the clock may have been ahead once.
+        query = select(_jobs.c.queued_at).where(_jobs.c.mode.in_(modes)).order_by(_jobs.c.id.desc())
         with self._engine.connect() as connection:
-            return connection.execute(query).scalar_one() or ""
+            return connection.execute(query.limit(1)).scalar() or ""
 
     def close(self) -> None:
         """Close the database."""

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from app.collection import SOURCE
-from app.errors import BadRequest, NotReady
+from app.errors import AnotherIsLive, BadRequest, NotReady
 from app.job_table import Job, JobState, JobTable
 from app.jobs import COMMAND, JobRunner
 from app.scheduler import Schedule, Scheduler
@@ -314,7 +314,7 @@ class LearningService:
         what = _describe(self._registry.get(version), None)
         if version == self._service.served.manifest.version:
             raise VersionInUse(f"{version} is live; put another one live before you delete it.")
-        if any(job["state"] == JobState.RUNNING for job in self.jobs()):
+        if self.is_busy():
             raise VersionInUse("A retraining is running; delete versions when it is over.")
         self._registry.delete(version)
         return what
@@ -365,23 +365,26 @@ class LearningService:
             return JobState.SUCCEEDED, result.message
         published = self._registry.get(result.version or "")
         gate = published.manifest.gate
-        served = self._service.served.manifest.version
         if gate is None or not gate.passed:
             reasons = [c.message for c in gate.checks if not c.passed] if gate else []
             return JobState.REJECTED, " ".join(("Not better.", *reasons))
-        if served not in (gate.against, published.version):
-            return JobState.REJECTED, (
-                f"It was compared with {gate.against}, but {served} was put live meanwhile. Put "
-                f"{published.version} live by hand if you want it."
-            )
         try:
-            self._service.swap(published.version, f"job {job.id}, {job.reason}")
+            self._service.swap(
+                published.version,
+                f"job {job.id}, {job.reason}",
+                instead_of=(gate.against, published.version),
+            )
+        except AnotherIsLive as error:
+            return JobState.REJECTED, (
+                f"It was compared with {gate.against}, but {error.version} was put live meanwhile. "
+                f"Put {published.version} live by hand if you want it."
+            )
         except OSError as error:
             return JobState.FAILED, (
                 f"{published.version} passed, but the disk does not take that it goes live "
                 f"({error.strerror or error}). Make room, then put it live by hand."
             )
-        return JobState.SUCCEEDED, f"{published.version} is live."
+        return JobState.SUCCEEDED, f"{published.version} went live."
 
 
 def _describe(version: ModelVersion, served: str | None) -> dict[str, Any]:

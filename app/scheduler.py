@@ -2,12 +2,14 @@
 
 import logging
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
 from apscheduler.schedulers.background import BackgroundScheduler
+from apscheduler.triggers.base import BaseTrigger
+from apscheduler.triggers.combining import OrTrigger
 from apscheduler.triggers.cron import CronTrigger
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
@@ -79,15 +81,22 @@ class Schedule(BaseModel):
             ) from error
 
 
-def _trigger(cron: str) -> CronTrigger:
+def _trigger(cron: str) -> BaseTrigger:
     """Return when five fields of crontab say, in UTC; raises ValueError where they say nothing.
 
     Days of the week are given to APScheduler by name: it counts them from Monday, crontab from
-    Sunday.
+    Sunday. Where both a day of the month and of the week are named, either is meant.
     """
     fields = cron.lower().split()
     if len(fields) == 5:
         fields[4] = ",".join(map(_days, fields[4].split(",")))
+        if not (fields[2].startswith("*") or fields[4].startswith("*")):
+            of_month, of_week = [*fields[:4], "*"], [*fields[:2], "*", *fields[3:]]
+            return OrTrigger([_times(of_month), _times(of_week)])
+    return _times(fields)
+
+
+def _times(fields: Sequence[str]) -> CronTrigger:
     return CronTrigger.from_crontab(" ".join(fields), timezone=UTC)
 
 

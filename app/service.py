@@ -18,7 +18,7 @@ import io
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
@@ -30,7 +30,15 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from app.errors import BadRequest, ModelMismatch, NoModel, Overloaded, ServingError, describe_error
+from app.errors import (
+    AnotherIsLive,
+    BadRequest,
+    ModelMismatch,
+    NoModel,
+    Overloaded,
+    ServingError,
+    describe_error,
+)
 from app.explain import heat_from_maps, heat_from_occlusion
 from app.metrics import Metrics
 from app.predictor import OnnxPredictor, Predictor
@@ -118,7 +126,7 @@ class PredictionService:
                 first = [] if lost else [self._registry.active()]
                 self._problem = lost
             except ModelError as error:
-                first, self._problem = [], str(error)
+                first, self._problem = [], self._for_everybody(error)
             tried = [v.version for v in first]
             others = [
                 version
@@ -130,7 +138,7 @@ class PredictionService:
                     self._served = self._prepare(version)
                 except (ModelError, ModelMismatch) as error:
                     _log.error("cannot serve %s: %s", version.version, error)
-                    self._problem = self._problem or str(error)
+                    self._problem = self._problem or self._for_everybody(error)
                 else:
                     if self._problem:
                         _log.error("%s answers: %s", version.version, self._problem)
@@ -140,7 +148,14 @@ class PredictionService:
         _log.error("no model version could be loaded: %s", self._problem)
         return False
 
-    def swap(self, version: str, reason: str = "", *, override: bool = False) -> ModelManifest:
+    def swap(
+        self,
+        version: str,
+        reason: str = "",
+        *,
+        override: bool = False,
+        instead_of: Collection[str] | None = None,
+    ) -> ModelManifest:
         """Serve another version from the next request on, and make it the active one.
 
         It is loaded, verified and warmed up first, so no request waits for it; those in flight
@@ -150,17 +165,21 @@ class PredictionService:
             version: name of a published version.
             reason: kept in the registry's log.
             override: serve it even though the gate rejected it.
+            instead_of: the versions of which one must be live; None for any.
 
         Returns:
             Its manifest.
 
         Raises:
+            AnotherIsLive: none of those is live any more.
             VersionNotFound: there is no such version.
             VersionRejected: the gate rejected it.
             InvalidVersion: its files are damaged.
             ModelMismatch: its model is not what its manifest says.
         """
         with self._swap_lock:
+            if instead_of is not None and self.served.manifest.version not in instead_of:
+                raise AnotherIsLive(self.served.manifest.version)
             found = self._registry.get(version)
             if found.manifest.rejected and not override:
                 raise VersionRejected(version, found.manifest.problems)
@@ -323,6 +342,13 @@ class PredictionService:
     def close(self) -> None:
         """Finish what runs and end the workers."""
         self._pool.close()
+
+    def _for_everybody(self, error: Exception) -> str:
+        """Return what is wrong with a version without where it lies; the log has that too."""
+        message = str(error)
+        for folder in filter(None, (self._registry.root, self._registry.baseline)):
+            message = message.replace(f"{folder}/", "")
+        return message
 
     def _submit(
         self, content: bytes, top_k: int | None, explain: bool, request_id: str | None

@@ -121,7 +121,7 @@ def _members(
                 raise UnreadableMember(f"its place is outside the layout of {report.source.name}")
             member = _Member(name, placement, read(name))
         except (UnreadableMember, InvalidLabel) as error:
-            report.skipped.append((name, str(error)))
+            report.skipped.append((_printable(name), _printable(str(error))))
         else:
             yield member
 
@@ -151,7 +151,7 @@ def _add(
             member.content,
             label=placement.label,
             source=source.name,
-            original_name=member.name,
+            original_name=_printable(member.name),
             licence=source.licence,
             variety=placement.variety,
             scene=placement.group,
@@ -160,13 +160,13 @@ def _add(
             looks=looks.result() if looks else None,
         )
     except (InvalidImage, InvalidLabel) as error:
-        report.skipped.append((member.name, str(error)))
+        report.skipped.append((_printable(member.name), _printable(str(error))))
         return
     report.results[outcome.result] += 1
     if outcome.result is AddResult.ADDED:
         report.added[outcome.image.label, outcome.image.split] += 1
     elif outcome.result is AddResult.OTHER_LABEL:
-        report.other_label.append((member.name, placement.label, outcome.image.label))
+        report.other_label.append((_printable(member.name), placement.label, outcome.image.label))
 
 
 def _suffix(name: str) -> str:
@@ -177,3 +177,8 @@ def _first_reason(report: ImportReport) -> str:
     return (
         f" (for example {report.skipped[0][0]!r}: {report.skipped[0][1]})" if report.skipped else ""
     )
+
+
+def _printable(name: str) -> str:
+    """Return a file's name without what is no text: a folder may hold names of any bytes."""
+    return name.encode("utf-8", "replace").decode()

@@ -30,7 +30,7 @@ def spoken(label: str) -> str:
 
 
 def normalise_label(name: str) -> str:
-    """Return the class name as it is stored: NFC, lower case, single spaces.
+    """Return the class name as it is stored: NFC, lower case, single spaces for spaces and ``_``.
 
     Letters and digits of any script, combining marks, spaces, ``-``, ``_`` and ``'`` are accepted.
 
@@ -41,7 +41,8 @@ def normalise_label(name: str) -> str:
         InvalidLabel: empty, longer than 40 characters, with another character, or the name of a
             device on Windows.
     """
-    label = re.sub(r"\s+", " ", unicodedata.normalize("NFC", name).strip()).casefold()
+    # '_' is shown as a space, so two classes must not differ by it alone.
+    label = re.sub(r"[\s_]+", " ", unicodedata.normalize("NFC", name)).strip().casefold()
     if label.replace(" ", "_").replace("-", "_") == NONE_OF_THESE:
         return NONE_OF_THESE
     if not label:

@@ -275,8 +275,10 @@ def _refusals(comparisons: Mapping[str, GateComparison], against: str) -> GateCh
 def _recognised(added: Mapping[str, GateRecall], photos: NewPhotos) -> GateCheck:
     missed = []
     for label, recall in added.items():
-        need = _NEW_CLASS_RECALL if recall.active_recall is None else _NEW_PHOTOS_RECALL
-        if recall.recall < need:
+        is_new = recall.active_recall is None
+        need = _NEW_CLASS_RECALL if is_new else _NEW_PHOTOS_RECALL
+        missing = round((1 - recall.recall) * recall.images)
+        if recall.recall < need and (is_new or missing >= _FEWEST_LOST):
             taken_for = Counter(
                 str(answer)
                 for answer, image in zip(photos.answers, photos.images, strict=True)

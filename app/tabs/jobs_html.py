@@ -13,7 +13,7 @@ from models.jobs import FETCH
 _WORDS: Final = {
     "queued": "Waiting",
     "running": "Running",
-    "succeeded": "Live",
+    "succeeded": "Went live",
     "rejected": "Refused",
     "failed": "Failed",
     "cancelled": "Cancelled",

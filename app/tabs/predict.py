@@ -176,7 +176,10 @@ def build_tab(
     }
     quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
     answered = [result, question, asked, truth, thanks]
-    photos.upload(answer_and_clear, photos, [*answered, photos], **shown)
+    photos.upload(answer_and_clear, photos, [*answered, photos], **shown).failure(
+        # What was refused must not be among the next photos, nor the last answer's question stay.
+        lambda: (None, gr.Column(visible=False), ""), None, [photos, question, asked], **quiet
+    )  # fmt: skip
     camera.input(answer, camera, answered, **shown)
     send.click(suggest, [asked, truth], thanks, **quiet)
 

@@ -79,7 +79,7 @@ def build_tab(learning: LearningService, tab: gr.Tab, others: list[gr.Tab]) -> N
     _build_schedule(learning, tab)
     with gr.Accordion("Earlier retrainings", open=False, elem_id="jobs-box"):
         earlier = gr.HTML(elem_id="jobs")
-    seen = gr.State("")
+    seen, shown_job = gr.State(""), gr.State(None)
     quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
 
     def look(last: str, mode: str) -> tuple[Any, ...]:
@@ -90,7 +90,8 @@ def build_tab(learning: LearningService, tab: gr.Tab, others: list[gr.Tab]) -> N
         models = learning.models()
         state = (newest["job_id"], newest["state"]) if newest else ()
         now = f"{state} {[m['version'] for m in models]} {_live(models)}"
-        shown = (job_html(job), gr.Button(visible=running), now)
+        cancellable = newest["job_id"] if newest else None
+        shown = (job_html(job), gr.Button(visible=running), cancellable, now)
         if now == last:
             return (*shown, *(gr.skip() for _ in looked[len(shown) :]))
         readiness = learning.readiness(mode)
@@ -105,7 +106,8 @@ def build_tab(learning: LearningService, tab: gr.Tab, others: list[gr.Tab]) -> N
         )
 
     looked = [
-        current, cancel_button, seen, plan, button, fetch_button, versions, version, earlier,
+        current, cancel_button, shown_job, seen, plan, button, fetch_button, versions, version,
+        earlier,
     ]  # fmt: skip
 
     def refresh(mode: str) -> tuple[Any, ...]:
@@ -118,10 +120,9 @@ def build_tab(learning: LearningService, tab: gr.Tab, others: list[gr.Tab]) -> N
         _call(learning.fetch_base_set)
 
     # Other names than the API's, which Gradio would number otherwise.
-    def end() -> None:
-        newest = _shown_job(learning)
-        if newest:
-            _call(lambda: learning.cancel(newest["job_id"]))
+    def end(job_id: int | None) -> None:
+        if job_id is not None:
+            _call(lambda: learning.cancel(job_id))
 
     def put_live(version: str, override: bool, reason: str) -> tuple[bool, str]:
         _call(lambda: learning.activate(version, override=override, reason=reason))
@@ -145,7 +146,7 @@ def build_tab(learning: LearningService, tab: gr.Tab, others: list[gr.Tab]) -> N
     fetch_button.click(fetch, None, None, js=_ASK_FETCH, **quiet).then(
         refresh, mode, looked, **quiet
     )
-    cancel_button.click(end, None, None, js=_ASK_CANCEL, **quiet).then(
+    cancel_button.click(end, shown_job, None, js=_ASK_CANCEL, **quiet).then(
         refresh, mode, looked, **quiet
     )
     activate_button.click(

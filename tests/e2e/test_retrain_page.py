@@ -64,7 +64,7 @@ def test_photos_are_learned_put_live_and_rolled_back(
     page.wait_for_selector("#job .fc-state-succeeded")
 
     shown = page.inner_text("#job")
-    assert f"{NEXT} is live." in shown
+    assert f"{NEXT} went live." in shown
     assert f"Compared with {SHIPPED}" in shown
     assert "Mango" in shown or "mango" in shown
     assert served(own_server) == NEXT

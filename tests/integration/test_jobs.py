@@ -7,6 +7,7 @@ import sys
 import textwrap
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -148,6 +149,21 @@ def test_a_full_queue_is_refused(table: JobTable) -> None:
         table.submit(f"mode {number}", "by hand")
     with pytest.raises(TooManyJobs, match="5 retrainings wait"):
         table.submit("another", "by hand")
+
+
+def test_two_who_submit_at_once_get_one_job(table: JobTable) -> None:
+    with ThreadPoolExecutor(8) as threads:
+        found = {job.id for job in threads.map(lambda _: table.submit("quick", "both"), range(16))}
+
+    assert len(found) == len(table.list()) == 1
+
+
+def test_how_many_are_new_does_not_follow_a_clock_that_was_ahead(table: JobTable) -> None:
+    first = table.submit("quick", "ahead")
+    table.update(first.id, state=JobState.SUCCEEDED, queued_at="2036-01-01T00:00:00+00:00")
+    second = table.submit("quick", "now")
+
+    assert table.last_queued_at(["quick"]) == second.queued_at
 
 
 def test_a_killed_job_is_marked_failed(make: MakeRunner, table: JobTable) -> None:

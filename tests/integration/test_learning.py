@@ -111,7 +111,7 @@ def live(learning: LearningService) -> str:
 def test_a_candidate_that_passed_is_served(learning: LearningService) -> None:
     job = retrained(learning)
 
-    assert (job["state"], job["message"]) == ("succeeded", "v0002 is live.")
+    assert (job["state"], job["message"]) == ("succeeded", "v0002 went live.")
     assert job["gate"]["passed"]
     assert live(learning) == "v0002"
     assert learning.activations()[0]["reason"] == f"job {job['job_id']}, by hand"

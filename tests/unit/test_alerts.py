@@ -60,6 +60,17 @@ def test_what_happened_once_is_told_once(log: AlertLog, now: FakeNow) -> None:
     assert [a.subject for a in log.open()] == ["8"]
 
 
+def test_an_open_alert_is_not_hidden_by_a_hundred_later_ones(log: AlertLog) -> None:
+    log.report("disk", "state", "Nearly full.")
+    for number in range(120):
+        log.report("retrain_failed", str(number), "Failed.", once=True)
+        log.acknowledge(log.latest(1)[0].id)
+
+    assert [a.kind for a in log.open()] == ["disk"]
+    assert log.latest()[-1].kind == "disk"
+    assert len(log.latest()) == 101
+
+
 def test_acknowledging_what_is_not_there_says_so(log: AlertLog) -> None:
     with pytest.raises(AlertNotFound, match="no alert 5"):
         log.acknowledge(5)

@@ -141,5 +141,20 @@ def test_added_photos_with_wrong_labels_are_named() -> None:
     assert "8 for apple" in report.checks[-1].message
 
 
+@pytest.mark.parametrize(("missed", "passes"), [(1, True), (2, True), (3, False)])
+def test_one_or_two_corrected_photos_of_a_known_class_say_nothing(
+    missed: int, passes: bool
+) -> None:
+    """A network that learned from none of them answers as the one before, which was wrong."""
+    shown = images(apple=20, mango=20)
+    right = [i.label for i in shown]
+    answers = np.array(["apple"] * missed)
+    added = NewPhotos(images(mango=missed), answers, answers)
+
+    report = judge(shown, answering(OLD, right), answering(OLD, right), added)
+
+    assert report.passed is passes
+
+
 def test_nothing_to_compare_on_is_refused() -> None:
     assert "Accuracy" in failed(judge([], answering(OLD, []), answering(OLD, [])))

@@ -1,6 +1,7 @@
 """Imports are safe, say what they did, and change nothing the second time."""
 
 import io
+import os
 import zipfile
 from pathlib import Path
 
@@ -79,6 +80,18 @@ def test_a_folder_imports_like_a_zip(store: DatasetStore, tmp_path: Path) -> Non
 
     assert report.results == {AddResult.ADDED: 1}
     assert report.skipped == [("kiwi/link.png", "it is a link, not a file")]
+
+
+def test_names_of_any_bytes_are_imported_and_said(store: DatasetStore, tmp_path: Path) -> None:
+    folder = tmp_path / "photos" / "kiwi"
+    folder.mkdir(parents=True)
+    (folder / os.fsdecode(b"\xe4pfel.png")).write_bytes(drawn("apple"))
+    (folder / os.fsdecode(b"\xe4.txt")).write_bytes(b"text")
+
+    report = import_archive(store, tmp_path / "photos")
+
+    assert [image.original_name for image in store.images()] == ["kiwi/?pfel.png"]
+    assert report.skipped == [("kiwi/?.txt", "it is not a picture")]
 
 
 def test_public_layouts_keep_the_publishers_test_split(store: DatasetStore, tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from data.labels import NONE_OF_THESE, normalise_label
         ("A\u0308pfel", "äpfel"),  # a letter and a combining mark become one character
         ("リンゴ", "リンゴ"),
         ("None of these", NONE_OF_THESE),
+        (" red__apple _", "red apple"),
         ("none-of-these", NONE_OF_THESE),
     ],
 )

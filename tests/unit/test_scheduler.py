@@ -71,6 +71,16 @@ def test_days_of_the_week_are_those_of_crontab(days: str, expected: list[str]) -
     assert found == set(expected)
 
 
+def test_a_day_of_the_month_or_one_of_the_week_is_meant_where_both_are_named() -> None:
+    trigger = _trigger(Schedule.of(cron="0 3 15 * mon").cron)
+    found, moment = [], datetime(2026, 11, 1, tzinfo=UTC)
+    for _ in range(4):
+        moment = trigger.get_next_fire_time(None, moment + timedelta(seconds=1))
+        found.append(f"{moment:%a %d}")
+
+    assert found == ["Mon 02", "Mon 09", "Sun 15", "Mon 16"]
+
+
 def test_the_schedule_survives_a_restart(tmp_path: Path) -> None:
     path, submitted = tmp_path / "schedule.json", Submitted()
     Scheduler(path, submitted.submit, submitted.count).set(

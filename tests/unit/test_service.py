@@ -11,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from app.errors import BadRequest, ModelMismatch, NoModel, Overloaded
+from app.errors import AnotherIsLive, BadRequest, ModelMismatch, NoModel, Overloaded
 from app.results import ImageFile, Prediction, Refusal
 from app.service import PredictionService
 from app.workers import WorkerPool
@@ -185,6 +185,32 @@ def test_failed_swap_leaves_the_served_version_unchanged(
 
     assert service.predict(png()).version == "v0001"
     assert registry.active().version == "v0001"
+
+
+def test_a_swap_that_is_meant_for_another_live_version_changes_nothing(
+    service: PredictionService, registry: ModelRegistry
+) -> None:
+    publish(registry, b"two", LABELS)
+    publish(registry, b"three", LABELS)
+    service.swap("v0002")
+
+    with pytest.raises(AnotherIsLive, match="v0002 was put live meanwhile"):
+        service.swap("v0003", instead_of=("v0001", "v0003"))
+
+    assert service.predict(png()).version == registry.active().version == "v0002"
+
+
+def test_what_is_wrong_with_a_version_is_told_without_its_folder(
+    registry: ModelRegistry, loader: FakeLoader
+) -> None:
+    version = publish(registry, b"one", LABELS)
+    loader.outcomes["v0001"] = ModelMismatch(f"{version.model_path} cannot be loaded")
+    service = PredictionService(registry, load_predictor=loader)
+
+    service.load()
+
+    assert service.health()["problem"] == "versions/v0001/model.onnx cannot be loaded"
+    service.close()
 
 
 def test_swap_to_an_unknown_version_is_refused(service: PredictionService) -> None:
