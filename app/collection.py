@@ -323,7 +323,7 @@ class CollectionService:
                 "FRUIT_MAX_STORE_BYTES."
             )
         known = set(self.classes())
-        wanted = {label} if label else _folder_labels(photos)
+        wanted = {label} if label else _folder_labels(photo.name for photo in photos)
         count = len(known | wanted)
         if wanted - known and count > self._max_classes:
             raise StoreFull(
@@ -352,12 +352,12 @@ def _folder_label(name: str) -> str:
     return normalise_label(parent)
 
 
-def _folder_labels(photos: Iterable[ImageFile]) -> set[str]:
+def _folder_labels(names: Iterable[str]) -> set[str]:
     """Return the classes that the folders of photos name; a bad name is said of each file later."""
     found = set()
-    for photo in photos:
+    for name in names:
         with suppress(DataError, BadRequest):
-            found.add(_folder_label(photo.name))
+            found.add(_folder_label(name))
     return found
 
 
@@ -397,7 +397,7 @@ def _described(
     there = outcome.near or (None if outcome.result is AddResult.ADDED else outcome.image)
     where = f"{outcome.image.original_name} ({spoken(outcome.image.label)})"
     message = {
-        AddResult.ADDED: f"New; it will {_PART[outcome.image.split]}.",
+        AddResult.ADDED: f"New {spoken(label)}; it will {_PART[outcome.image.split]}.",
         AddResult.DUPLICATE: f"Already here as {where}.",
         AddResult.OTHER_LABEL: f"Already here as {where}; relabel it to use it for "
         f"{spoken(label)}.",
@@ -408,6 +408,9 @@ def _described(
     if outcome.near and outcome.result is AddResult.ADDED:
         near = outcome.near
         warnings.append(f"Nearly the same as {near.original_name} ({spoken(near.label)}).")
+    if outcome.result in (AddResult.ADDED, AddResult.RELABELLED):
+        others = _folder_labels([name]) - {label}
+        warnings += [f"Its folder is called {spoken(other)}." for other in others]
     if opinion and _disagrees(opinion, label):
         warnings.append(
             f"The model is {opinion.probability:.0%} sure that this is {spoken(opinion.label)}."

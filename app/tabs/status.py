@@ -188,9 +188,11 @@ def _build_versions(service: PredictionService, inspection: InspectionService, t
             card = gr.Markdown(elem_id="card-text")
     chosen = [version, other, part]
     looked = [part, about, confusion, classes, reliability, curve, card, words]
-    box.expand(offer, [version, other], [version, other], **_QUIET).then(
-        look, chosen, looked, **_QUIET
-    )
+    # A retraining may have made one meanwhile, and somebody may have deleted another.
+    for opened in (box.expand, tab.select):
+        opened(offer, [version, other], [version, other], **_QUIET).then(
+            look, chosen, looked, **_QUIET
+        )
     for choice in chosen:
         choice.input(look, chosen, looked, **_QUIET).then(clear, None, gallery, **_QUIET)
     confusion.select(open_cell, [version, part], [words, gallery], **_QUIET)

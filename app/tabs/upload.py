@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 import gradio as gr
+from gradio.events import Dependency
 
 from app.collection import CollectionService, UploadedFile, UploadReport
 from app.errors import BadRequest, gradio_error
@@ -29,7 +30,10 @@ PAGE_LENGTH: Final = 48
 _LAST_PAGE: Final = 1_000_000
 _GALLERY_PX: Final = 160
 _MOST_PAIRS: Final = 24
+_QUIET: Final[dict[str, Any]] = {"api_visibility": "private", "show_progress": "hidden"}
 _ANY: Final = "any"
+_REVIEWS: Final = "Review what visitors sent"
+_SUSPECTS: Final = "Doubtful labels"
 _STATUS_WORDS: Final = {
     "added": "New",
     "duplicate": "Already here",
@@ -72,24 +76,45 @@ def build_tab(
         lambda: note_html(mirror.note("photos")), None, kept,
         api_visibility="private", show_progress="hidden", queue=False,
     )  # fmt: skip
-    _build_adding(collection, settings, tab)
-    _build_reviews(collection, tab)
-    _build_suspects(collection, learning, tab)
-    _build_gallery(collection, settings)
+    removed = gr.State([])  # the digests that Undo puts back
+    progress, added = _build_adding(collection, settings, tab)
+    reviews, decided = _build_reviews(collection)
+    suspects, judged = _build_suspects(collection, learning, removed)
+    undo, erase, changed = _build_gallery(collection, settings, removed)
+
+    def refresh() -> tuple[str, Any, Any, Any, Any]:
+        waiting, doubtful = len(collection.reviews()), len(learning.suspects())
+        count, size_bytes = collection.removed_size()
+        size = f" ({size_bytes / 1e6:,.0f} MB)" if size_bytes >= 1e6 else ""
+        return (
+            progress_html(collection.progress()),
+            gr.Accordion(label=_REVIEWS + (f" ({waiting} waiting)" if waiting else "")),
+            gr.Accordion(label=_SUSPECTS + (f" ({doubtful})" if doubtful else "")),
+            gr.Button(visible=count > 0),
+            gr.Button(f"Delete {count:,} removed{size}", visible=count > 0),
+        )
+
+    # What one part of the tab changes, the others show.
+    shared = [progress, reviews, suspects, undo, erase]
+    tab.select(refresh, None, shared, **_QUIET)
+    for step in (*added, *decided, *judged, *changed):
+        step.then(refresh, None, shared, **_QUIET)
 
 
-def _build_adding(collection: CollectionService, settings: Settings, tab: gr.Tab) -> None:
-    def check(paths: list[str] | None, name: str | None, relabel: bool) -> tuple[str, Any]:
-        if not paths:
-            return "", gr.Button(interactive=False, value="Add")
+def _build_adding(
+    collection: CollectionService, settings: Settings, tab: gr.Tab
+) -> tuple[gr.HTML, list[Dependency]]:
+    """Return the table of the classes, and the steps after which others are stale."""
+
+    def check(paths: list[str] | None, name: str | None, relabel: bool) -> tuple[Any, Any]:
+        if not paths:  # Add empties the fields, and what it reports stays
+            return gr.skip(), gr.Button(interactive=False, value="Add")
         report, pairs = upload(paths, name, keep=False, relabel=relabel)
         usable = report.counts["added"] + report.counts["relabelled"]
         words = f"Add {usable} photo{'s' if usable != 1 else ''}" if usable else "Nothing to add"
         return report_html(report, pairs), gr.Button(interactive=usable > 0, value=words)
 
-    def add(
-        paths: list[str] | None, name: str | None, relabel: bool
-    ) -> tuple[str, Any, None, str, Any]:
+    def add(paths: list[str] | None, name: str | None, relabel: bool) -> tuple[str, Any, None, Any]:
         if not paths:
             raise gr.Error("Choose some photos first.", print_exception=False)
         report, pairs = upload(paths, name, keep=True, relabel=relabel)
@@ -97,8 +122,7 @@ def _build_adding(collection: CollectionService, settings: Settings, tab: gr.Tab
             report_html(report, pairs),
             gr.Button(interactive=False, value="Add"),
             None,
-            progress_html(collection.progress()),
-            gr.Dropdown(choices=_choices(collection)),
+            gr.Dropdown(choices=_choices(collection), value=None),
         )
 
     def upload(
@@ -142,13 +166,14 @@ def _build_adding(collection: CollectionService, settings: Settings, tab: gr.Tab
             progress = gr.HTML(elem_id="progress")
     quiet: dict[str, Any] = {"api_visibility": "private", "show_progress_on": report}
     chosen = [photos, name, relabel]
-    for event in (photos.upload, photos.clear, photos.delete, name.change, relabel.change):
-        event(check, chosen, [report, button], **quiet)
-    button.click(add, chosen, [report, button, photos, progress, name], **quiet)
-    tab.select(
-        lambda: (progress_html(collection.progress()), gr.Dropdown(choices=_choices(collection))),
-        None, [progress, name], api_visibility="private", show_progress="hidden",
+    photos.clear(lambda: "", None, report, **_QUIET)
+    # What comes while a check runs is checked after it.
+    gr.on(
+        [photos.upload, photos.clear, photos.delete, name.change, relabel.change],
+        check, chosen, [report, button], trigger_mode="always_last", **quiet,
     )  # fmt: skip
+    added = button.click(add, chosen, [report, button, photos, name], **quiet)
+    tab.select(lambda: gr.Dropdown(choices=_choices(collection)), None, name, **_QUIET)
 
     gr.Button(visible=False).click(
         upload_retrain_data,
@@ -161,17 +186,21 @@ def _build_adding(collection: CollectionService, settings: Settings, tab: gr.Tab
         gr.JSON(label="report", visible=False),
         api_name="upload_retrain_data",
     )
+    return progress, [added]
 
 
-def _build_reviews(collection: CollectionService, tab: gr.Tab) -> None:
-    def show() -> tuple[Any, Any, str]:
+def _build_reviews(collection: CollectionService) -> tuple[gr.Accordion, list[Dependency]]:
+    """Return the part of the tab, and the steps after which others are stale."""
+
+    def show() -> tuple[Any, Any, str, list[str]]:
         all_of_them = collection.reviews()
         waiting = all_of_them[:PAGE_LENGTH]
         names = [f"{number}: {_said(review)}" for number, review in enumerate(waiting, 1)]
         pictures = [
             load_model_input(collection.read_review(review), _GALLERY_PX) for review in waiting
         ]
-        choices = list(zip(names, [review.digest for review in waiting], strict=True))
+        digests = [review.digest for review in waiting]
+        choices = list(zip(names, digests, strict=True))
         hidden = len(all_of_them) - len(waiting)
         more = f" and {hidden} more, which come once these are decided" if hidden else ""
         words = (
@@ -181,14 +210,17 @@ def _build_reviews(collection: CollectionService, tab: gr.Tab) -> None:
             else "No photo waits. What visitors answer to “Was this right?” appears here."
         )
         shown = gr.Gallery([(p, str(number)) for number, p in enumerate(pictures, 1)])
-        return shown, gr.CheckboxGroup(choices=choices, value=[]), words
+        return shown, gr.CheckboxGroup(choices=choices, value=[]), words, digests
 
-    def accept(digests: list[str], name: str | None) -> str:
+    def no_name() -> Any:
+        return gr.Dropdown(choices=_choices(collection), value=None)
+
+    def accept(digests: list[str], name: str | None) -> tuple[str, Any]:
         if not digests:
             raise gr.Error("Tick some photos first.", print_exception=False)
         request_id = new_request_id()
         try:
-            return report_html(collection.accept(digests, name or None))
+            return report_html(collection.accept(digests, name or None)), no_name()
         except Exception as error:
             raise gradio_error(error, request_id) from error
 
@@ -197,7 +229,7 @@ def _build_reviews(collection: CollectionService, tab: gr.Tab) -> None:
         words = f"{count} discarded." if count else "Nothing was discarded."
         return f'<p class="fc-notice">{words}</p>'
 
-    with gr.Accordion("Review what visitors sent", open=False, elem_id="reviews-box") as box:
+    with gr.Accordion(_REVIEWS, open=False, elem_id="reviews-box") as box:
         words = gr.Markdown(elem_id="reviews-count")
         gallery = gr.Gallery(
             columns=6, height="auto", object_fit="cover", allow_preview=False, show_label=False,
@@ -208,24 +240,28 @@ def _build_reviews(collection: CollectionService, tab: gr.Tab) -> None:
             every = gr.Button("Tick all", elem_id="reviews-all")
             name = gr.Dropdown(
                 choices=[], value=None, allow_custom_value=True,
-                label="Another class than the visitors' (may stay empty)",
+                label="Another class than the visitors' (may stay empty)", elem_id="reviews-class",
             )  # fmt: skip
             accept_button = gr.Button("Accept", variant="primary", elem_id="reviews-accept")
             discard_button = gr.Button("Discard", variant="stop", elem_id="reviews-discard")
         outcome = gr.HTML(elem_id="reviews-outcome")
-    quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
-    shown = [gallery, ticked, words]
-    tab.select(lambda: gr.Accordion(label=_review_title(collection)), None, box, **quiet)
-    box.expand(show, None, shown, **quiet)
-    box.expand(lambda: gr.Dropdown(choices=_choices(collection)), None, name, **quiet)
-    every.click(lambda: [r.digest for r in collection.reviews(PAGE_LENGTH)], None, ticked, **quiet)
-    accept_button.click(accept, [ticked, name], outcome, **quiet).then(show, None, shown, **quiet)
-    discard_button.click(discard, ticked, outcome, js=_CONFIRM, **quiet).then(
-        show, None, shown, **quiet
-    )
+    waiting = gr.State([])
+    shown = [gallery, ticked, words, waiting]
+    box.expand(show, None, shown, **_QUIET)
+    box.expand(no_name, None, name, **_QUIET)
+    every.click(lambda digests: digests, waiting, ticked, **_QUIET)
+    steps = [
+        accept_button.click(accept, [ticked, name], [outcome, name], **_QUIET),
+        discard_button.click(discard, ticked, outcome, js=_CONFIRM, **_QUIET),
+    ]
+    return box, [step.then(show, None, shown, **_QUIET) for step in steps]
 
 
-def _build_suspects(collection: CollectionService, learning: LearningService, tab: gr.Tab) -> None:
+def _build_suspects(
+    collection: CollectionService, learning: LearningService, removed: gr.State
+) -> tuple[gr.Accordion, list[Dependency]]:
+    """Return the part of the tab, and the steps after which others are stale."""
+
     def show() -> tuple[Any, Any, str]:
         found = learning.suspects()[:PAGE_LENGTH]
         names = [
@@ -251,12 +287,13 @@ def _build_suspects(collection: CollectionService, learning: LearningService, ta
                 collection.relabel([digest], suggested[digest])
         return f'<p class="fc-notice">{len(digests)} relabelled.</p>'
 
-    def remove(digests: list[str]) -> str:
+    def remove(digests: list[str]) -> tuple[str, list[str]]:
         _require(digests)
         collection.remove(digests)
-        return f'<p class="fc-notice">{len(digests)} removed; “Undo remove” below puts back.</p>'
+        words = f"{len(digests)} removed; “Undo remove” below puts back."
+        return f'<p class="fc-notice">{words}</p>', digests
 
-    with gr.Accordion("Doubtful labels", open=False, elem_id="suspects-box") as box:
+    with gr.Accordion(_SUSPECTS, open=False, elem_id="suspects-box") as box:
         words = gr.Markdown(elem_id="suspects-words")
         gallery = gr.Gallery(
             columns=6, height="auto", object_fit="cover", allow_preview=False, show_label=False,
@@ -267,22 +304,13 @@ def _build_suspects(collection: CollectionService, learning: LearningService, ta
             relabel_button = gr.Button("Relabel as it looks", elem_id="suspects-relabel")
             remove_button = gr.Button("Remove", variant="stop", elem_id="suspects-remove")
         outcome = gr.HTML(elem_id="suspects-outcome")
-    quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
     shown = [gallery, ticked, words]
-
-    def title() -> Any:
-        count = len(learning.suspects())
-        return gr.Accordion(label="Doubtful labels" + (f" ({count})" if count else ""))
-
-    tab.select(title, None, box, **quiet)
-    box.expand(show, None, shown, **quiet)
-    for button, act in ((relabel_button, relabel), (remove_button, remove)):
-        button.click(act, ticked, outcome, **quiet).then(show, None, shown, **quiet)
-
-
-def _review_title(collection: CollectionService) -> str:
-    waiting = len(collection.reviews())
-    return "Review what visitors sent" + (f" ({waiting} waiting)" if waiting else "")
+    box.expand(show, None, shown, **_QUIET)
+    steps = [
+        relabel_button.click(relabel, ticked, outcome, **_QUIET),
+        remove_button.click(remove, ticked, [outcome, removed], **_QUIET),
+    ]
+    return box, [step.then(show, None, shown, **_QUIET) for step in steps]
 
 
 def _said(review: Review) -> str:
@@ -290,7 +318,11 @@ def _said(review: Review) -> str:
     return f"{spoken(review.label)} / {answered} {review.probability:.0%}"
 
 
-def _build_gallery(collection: CollectionService, settings: Settings) -> None:
+def _build_gallery(
+    collection: CollectionService, settings: Settings, removed: gr.State
+) -> tuple[gr.Button, gr.Button, list[Dependency]]:
+    """Return the buttons that put back and delete, and the steps after which others are stale."""
+
     def show(
         name: str, source: str, page: float | None
     ) -> tuple[Any, list[StoredImage], str, Any, list[int]]:
@@ -339,7 +371,9 @@ def _build_gallery(collection: CollectionService, settings: Settings) -> None:
 
     def undo(digests: list[str]) -> tuple[str, list[str]]:
         back = collection.restore(digests or [i.digest for i in collection.removed(1)])
-        words = "It is back." if back else "There is nothing to put back."
+        words = {0: "There is nothing to put back.", 1: "It is back."}.get(
+            back, f"{back} are back."
+        )
         return f'<p class="fc-notice">{words}</p>', []
 
     def erase() -> tuple[str, list[str]]:
@@ -350,11 +384,6 @@ def _build_gallery(collection: CollectionService, settings: Settings) -> None:
             raise gradio_error(error, request_id) from error
         words = f"{count:,} removed photos are deleted." if count != 1 else "It is deleted."
         return f'<p class="fc-notice">{words}</p>', []
-
-    def left() -> tuple[Any, Any]:
-        count, size_bytes = collection.removed_size()
-        words = f"Delete {count:,} removed ({size_bytes / 1e6:,.1f} MB)"
-        return gr.Button(visible=count > 0), gr.Button(words, visible=count > 0)
 
     def download(name: str, source: str) -> str:
         return str(_as_zip(collection, name, source, settings.state_dir / "gradio"))
@@ -376,11 +405,11 @@ def _build_gallery(collection: CollectionService, settings: Settings) -> None:
             remove_button = gr.Button("Remove", variant="stop", elem_id="gallery-remove")
             undo_button = gr.Button("Undo remove", visible=False, elem_id="gallery-undo")
             erase_button = gr.Button(visible=False, variant="stop", elem_id="gallery-erase")
-            download_button = gr.DownloadButton("Download as zip", elem_id="gallery-download")
-    found, chosen, removed = gr.State([]), gr.State([]), gr.State([])
-    quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
+            download_button = gr.Button("Download as zip", elem_id="gallery-download")
+            # It gives the file that it has when it is clicked, so it is clicked once that is there.
+            ready = gr.DownloadButton(visible="hidden", elem_id="gallery-zip")
+    found, chosen = gr.State([]), gr.State([])
     filters, shown = [name, source, page], [gallery, found, count, page, chosen]
-    gone = [undo_button, erase_button]
 
     def choices() -> tuple[Any, Any, Any]:
         classes = collection.classes()
@@ -390,24 +419,20 @@ def _build_gallery(collection: CollectionService, settings: Settings) -> None:
             gr.Dropdown(choices=classes),
         )
 
-    box.expand(choices, None, [name, source, to], **quiet).then(show, filters, shown, **quiet).then(
-        left, None, gone, **quiet
-    )
-    gr.on([name.change, source.change, page.submit, page.change], show, filters, shown, **quiet)
-    gallery.select(choose, [found], [details, chosen], **quiet)
-    remove_button.click(remove, chosen, [details, removed], **quiet).then(
-        show, filters, shown, **quiet
-    ).then(left, None, gone, **quiet)
-    relabel_button.click(relabel, [chosen, to], details, **quiet).then(
-        show, filters, shown, **quiet
-    )
-    undo_button.click(undo, removed, [details, removed], **quiet).then(
-        show, filters, shown, **quiet
-    ).then(left, None, gone, **quiet)
-    erase_button.click(erase, None, [details, removed], js=_CONFIRM_ERASE, **quiet).then(
-        left, None, gone, **quiet
-    )
-    download_button.click(download, [name, source], download_button, **quiet)
+    gr.on([name.change, source.change, page.submit, page.change], show, filters, shown, **_QUIET)
+    gallery.select(choose, [found], [details, chosen], **_QUIET)
+    download_button.click(
+        download, [name, source], ready, api_visibility="private", show_progress_on=gallery
+    ).success(None, js="() => document.querySelector('#gallery-zip').click()", **_QUIET)
+    steps = [
+        box.expand(choices, None, [name, source, to], **_QUIET),
+        remove_button.click(remove, chosen, [details, removed], **_QUIET),
+        relabel_button.click(relabel, [chosen, to], details, **_QUIET),
+        undo_button.click(undo, removed, [details, removed], **_QUIET),
+        erase_button.click(erase, None, [details, removed], js=_CONFIRM_ERASE, **_QUIET),
+    ]
+    changed = [step.then(show, filters, shown, **_QUIET) for step in steps]
+    return undo_button, erase_button, changed
 
 
 def report_html(

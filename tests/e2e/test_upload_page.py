@@ -1,6 +1,7 @@
 """Collecting photos on the page: rehearsed, added, looked through, removed and put back."""
 
 import io
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,8 +10,15 @@ import pytest
 from gradio_client import Client, handle_file
 from playwright import sync_api
 
+from app.job_table import JobState, JobTable
 from data.drawings import draw_fruit
-from tests.e2e.conftest import IN_A_BROWSER, Server
+from data.reviews import ReviewQueue
+from data.state import jobs_dir, reviews_dir, store_dir
+from data.store import DatasetStore
+from models.manifest import GateReport, Suspect
+from models.registry import ModelRegistry
+from tests.conftest import colour_model, encode, publish
+from tests.e2e.conftest import IN_A_BROWSER, Server, running_server
 
 pytestmark = IN_A_BROWSER
 
@@ -19,13 +27,18 @@ pytestmark = IN_A_BROWSER
 def page(
     browser: sync_api.Browser, own_server: Server, request: pytest.FixtureRequest
 ) -> Iterator[sync_api.Page]:
-    page = browser.new_page(viewport={"width": getattr(request, "param", 390), "height": 844})
-    page.set_default_timeout(30_000)
-    page.goto(own_server.url)
-    page.get_by_role("tab", name="Upload").click()
-    page.wait_for_selector("#new-photos input[type=file]", state="attached")
+    page = opened(browser, own_server, getattr(request, "param", 390))
     yield page
     page.close()
+
+
+def opened(browser: sync_api.Browser, server: Server, width: int = 390) -> sync_api.Page:
+    page = browser.new_page(viewport={"width": width, "height": 844})
+    page.set_default_timeout(30_000)
+    page.goto(server.url)
+    page.get_by_role("tab", name="Upload").click()
+    page.wait_for_selector("#new-photos input[type=file]", state="attached")
+    return page
 
 
 @pytest.mark.parametrize("page", [1280, 390], ids=["wide", "phone"], indirect=True)
@@ -51,6 +64,8 @@ def test_a_new_class_is_rehearsed_added_browsed_removed_and_restored(
     (row,) = httpx.get(f"{own_server.url}/api/classes").json()
     assert (row["class_name"], row["photos"]) == ("dragon fruit", 3)
     page.wait_for_selector("#progress >> text=Dragon fruit")
+    assert "New dragon fruit; it will" in page.inner_text("#report")
+    sync_api.expect(page.locator("#class-name input")).to_have_value("")
     overflow = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
     assert page.evaluate(overflow) == 0
 
@@ -61,9 +76,64 @@ def test_a_new_class_is_rehearsed_added_browsed_removed_and_restored(
     page.wait_for_selector("#gallery-details img")
     page.click("#gallery-remove")
     page.wait_for_selector("#gallery-count >> text=2 photos")
+    page.wait_for_selector("#progress td:nth-child(2):text-is('2')")
     page.click("#gallery-undo")
     page.wait_for_selector("#gallery-count >> text=3 photos")
+    page.wait_for_selector("#progress td:nth-child(2):text-is('3')")
     page.wait_for_selector("#gallery-erase", state="hidden")
+    assert "Kept" in page.inner_text("#report")  # also once the emptied fields were checked
+
+
+def test_photos_dropped_during_the_check_of_others_are_checked_too(
+    page: sync_api.Page, tmp_path: Path
+) -> None:
+    for seed in range(2):
+        draw_fruit("mango", 120, seed).save(tmp_path / f"{seed}.png")
+    held: list[sync_api.Route] = []
+    page.route("**/queue/join*", lambda route: held.append(route), times=1)
+    with page.expect_request("**/queue/join*"):
+        page.set_input_files("#new-photos input[type=file]", tmp_path / "0.png")
+    page.set_input_files("#new-photos input[type=file]", tmp_path / "1.png")
+    page.wait_for_selector("#new-photos td[aria-label='1.png']")
+
+    held[0].continue_()
+
+    page.wait_for_selector("#report .fc-file >> nth=1")
+
+
+def test_a_report_goes_with_the_photos_that_it_is_about(
+    page: sync_api.Page, tmp_path: Path
+) -> None:
+    draw_fruit("mango", 120).save(tmp_path / "m.png")
+    page.set_input_files("#new-photos input[type=file]", tmp_path / "m.png")
+    page.wait_for_selector("#report .fc-file")
+
+    page.locator("#new-photos").get_by_label("Clear").click()
+
+    page.wait_for_selector("#report .fc-file", state="detached")
+
+
+def test_each_download_gives_the_photos_of_the_class_chosen_now(
+    page: sync_api.Page, own_server: Server, tmp_path: Path
+) -> None:
+    for label in ("apple", "mango"):
+        httpx.post(
+            f"{own_server.url}/api/upload_retrain_data",
+            data={"class_name": label},
+            files={"file": ("a.png", encode(label))},
+        )
+    page.get_by_role("button", name="Look through the photos").click()
+    page.wait_for_selector("#gallery-count >> text=2 photos")
+
+    for label in ("apple", "mango"):
+        page.click("#gallery-class input")
+        page.get_by_role("option", name=label).click()
+        page.wait_for_selector("#gallery-count >> text=1 photos")
+        with page.expect_download() as download:
+            page.click("#gallery-download")
+        assert download.value.suggested_filename == "photos.zip"
+        with zipfile.ZipFile(download.value.path()) as archive:
+            assert [name.split("/")[0] for name in archive.namelist()] == [label]
 
 
 def test_removed_photos_are_deleted_for_good_once_that_is_confirmed(
@@ -183,3 +253,108 @@ def test_discarding_asks_first(page: sync_api.Page, own_server: Server, tmp_path
         page.once("dialog", lambda dialog, yes=answer: dialog.accept() if yes else dialog.dismiss())
         page.click("#reviews-discard")
         page.wait_for_selector(f"#reviews-outcome >> text={words}")
+
+
+def let_wait(server: Server, seed: int, probability: float) -> None:
+    """Let a drawn mango, which a visitor calls a papaya, wait for a decision."""
+    content = io.BytesIO()
+    draw_fruit("mango", 120, seed).save(content, "PNG")
+    queue = ReviewQueue(reviews_dir(server.state_dir))
+    queue.add(
+        content.getvalue(), label="papaya", answered="mango", probability=probability,
+        version="v0001", name=f"{seed}.png",
+    )  # fmt: skip
+    queue.close()
+
+
+def test_another_class_holds_for_one_acceptance(page: sync_api.Page, own_server: Server) -> None:
+    let_wait(own_server, 1, 0.5)
+    let_wait(own_server, 2, 0.6)
+    box = page.get_by_role("button", name="Review what visitors sent")
+    name = page.locator("#reviews-class input")
+    box.click()
+    page.locator("#reviews-ticked input").first.check()
+    name.fill("Kiwi")
+    page.keyboard.press("Enter")
+
+    page.click("#reviews-accept")
+
+    page.wait_for_selector("#reviews-box >> text=(1 waiting)")
+    page.wait_for_selector("#progress >> text=Kiwi")
+    sync_api.expect(name).to_have_value("")
+    page.click("#reviews-all")
+    page.wait_for_selector("#reviews-ticked input:checked")
+    page.click("#reviews-accept")
+    page.wait_for_selector("#progress >> text=Papaya")
+
+    name.fill("Kiwi")
+    page.keyboard.press("Enter")
+    box.click()
+    box.click()
+    sync_api.expect(name).to_have_value("")
+
+
+def test_tick_all_ticks_the_photos_that_are_shown(page: sync_api.Page, own_server: Server) -> None:
+    let_wait(own_server, 1, 0.5)
+    page.get_by_role("button", name="Review what visitors sent").click()
+    page.wait_for_selector("#reviews img")
+    let_wait(own_server, 2, 0.4)
+
+    page.click("#reviews-all")
+    page.wait_for_selector("#reviews-ticked input:checked")
+    page.click("#reviews-accept")
+
+    page.wait_for_selector("#reviews-outcome >> text=Kept")
+    page.wait_for_selector("#reviews-count >> text=Waiting: 1")
+
+
+@pytest.fixture
+def doubting_server(tmp_path: Path) -> Iterator[Server]:
+    """A server whose last retraining doubts two of three mangos."""
+    state = tmp_path / "state"
+    store = DatasetStore(store_dir(state))
+    for seed in range(3):
+        draw_fruit("mango", 120, seed).save(tmp_path / "m.png")
+        store.add((tmp_path / "m.png").read_bytes(), label="mango", source="uploads",
+                  original_name=f"{seed}.png")  # fmt: skip
+    suspects = [
+        Suspect(digest=image.digest, label="mango", suggested="apple", probability=0.9)
+        for image in store.images()[:2]
+    ]
+    store.close()
+    registry = ModelRegistry(state / "models")
+    manifest = publish(registry, colour_model()).manifest
+    gate = GateReport(against=manifest.version, checks=[], suspects=suspects)
+    doubting = registry.publish(
+        lambda name: colour_model(),
+        lambda name, _: manifest.model_copy(update={"version": name, "gate": gate}),
+    )
+    table = JobTable(jobs_dir(state) / "jobs.db")
+    job = table.submit("quick", "asked for")
+    table.update(job.id, state=JobState.SUCCEEDED, version=doubting.version)
+    table.close()
+    with running_server(state, tmp_path / "stderr.log") as server:
+        yield server
+
+
+def test_all_removed_doubtful_photos_are_put_back(
+    browser: sync_api.Browser, doubting_server: Server
+) -> None:
+    page = opened(browser, doubting_server)
+    page.get_by_role("button", name="Look through the photos").click()
+    page.wait_for_selector("#gallery-count >> text=3 photos")
+    page.get_by_role("button", name="Doubtful labels (2)").click()
+    page.wait_for_selector("#suspects-ticked input >> nth=1")
+    for box in page.locator("#suspects-ticked input").all():
+        box.check()
+
+    page.click("#suspects-remove")
+    page.wait_for_selector("#gallery-erase >> text=Delete 2 removed")
+    page.wait_for_selector("#progress td:nth-child(2):text-is('1')")
+    page.get_by_role("button", name="Doubtful labels (2)").wait_for(state="detached")
+
+    page.click("#gallery-undo")
+    page.wait_for_selector("#gallery-details >> text=2 are back")
+    page.wait_for_selector("#progress td:nth-child(2):text-is('3')")
+    page.get_by_role("button", name="Doubtful labels (2)").wait_for()
+    page.close()

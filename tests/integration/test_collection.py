@@ -145,6 +145,22 @@ def test_the_model_objects_to_a_photo_of_something_else(collection: CollectionSe
     assert wrong.status == "added"  # a person decides
 
 
+def test_the_report_names_the_class_and_the_folder_of_another(
+    collection: CollectionService,
+) -> None:
+    files = [
+        ImageFile("set/Kiwi/1.png", drawn("mango", 1)),
+        ImageFile("set/MANGO/2.png", drawn("mango", 2)),
+        ImageFile("3.png", drawn("mango", 3)),
+    ]
+
+    kiwi, mango, loose = collection.upload(files, "Mango").files
+
+    assert kiwi.message.startswith("New mango; it will ")
+    assert kiwi.warning == "Its folder is called kiwi."
+    assert (mango.warning, loose.warning) == ("", "")
+
+
 def test_an_opinion_is_not_counted_as_a_prediction(
     collection: CollectionService, service: PredictionService
 ) -> None:
