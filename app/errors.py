@@ -355,6 +355,11 @@ _STATUS: Final[dict[type[Exception], int]] = {
 }
 
 
+def without_path(error: BaseException | None) -> str:
+    """Return what an error says, but no path of this server: what is wrong here is public."""
+    return getattr(error, "strerror", None) or str(error)
+
+
 def describe_error(error: Exception, request_id: str) -> tuple[int, dict[str, str]]:
     """Return the HTTP status and the public description of any error.
 

@@ -22,7 +22,7 @@ from huggingface_hub import (
 )
 from huggingface_hub.errors import HfHubHTTPError, RepositoryNotFoundError
 
-from app.errors import HubChanged, HubError, HubRefused
+from app.errors import HubChanged, HubError, HubRefused, without_path
 
 _log = logging.getLogger(__name__)
 
@@ -192,5 +192,5 @@ def _status(error: BaseException | None) -> int:
 def _plainly(error: BaseException) -> str:
     while error.__cause__ is not None:  # what is said of an upload is why it failed
         error = error.__cause__
-    first = next(iter(str(error).strip().splitlines()), "")
+    first = next(iter(without_path(error).strip().splitlines()), "")
     return f"{type(error).__name__}: {first[:300]}"

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import IO, Any, Final
 
 import app
+from app.errors import without_path
 from app.settings import Settings
 
 _log = logging.getLogger(__name__)
@@ -93,11 +94,6 @@ class Order:
     def from_json(cls, line: str) -> "Order":
         """Return the order in the line."""
         return cls(**json.loads(line))
-
-
-def without_path(error: BaseException | None) -> str:
-    """Return what an error says, but no path of this server: what is wrong here is public."""
-    return getattr(error, "strerror", None) or str(error)
 
 
 class Mirror:

@@ -38,10 +38,10 @@ from tenacity import (
 )
 
 from app.batches import MARKER, KnownBatches, batch_of, batches, marker, sha256
-from app.errors import HubError, HubRefused, StateElsewhere
+from app.errors import HubError, HubRefused, StateElsewhere, without_path
 from app.hub import HubRepository, RemoteFiles, limit_waiting
 from app.logs import configure_logs
-from app.mirror import MirrorState, Order, PartStatus, without_path
+from app.mirror import MirrorState, Order, PartStatus
 from app.mirrored import Files, Part, Photos, Versions
 
 _log = logging.getLogger(__name__)

@@ -21,7 +21,7 @@ from data.sources import Placement, Source, detect_source
 from data.splits import Split
 from data.store import AddResult, DatasetStore, StoreBatch
 
-_BATCH: Final = 1000
+_BATCH: Final = 100  # while they are decoded and added, nobody else can write
 # Below, the threads wait for each other longer than decoding takes (measured with JPEGs of 200 px).
 _LARGE_BYTES: Final = 50_000
 _THREADS: Final = os.cpu_count() or 1  # that decode, beside the one that reads and writes

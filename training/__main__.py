@@ -15,7 +15,7 @@ from pathlib import Path
 from data.state import state_dir
 from data.store import take_snapshot
 from models.registry import open_registry
-from training.config import TrainConfig, add_refit_flag
+from training.config import HEAD_DRAWN, TrainConfig, add_refit_flag
 from training.errors import INTERRUPTED, MissingExtra
 from training.memory import keep_freed_memory
 
@@ -94,7 +94,10 @@ def _parser() -> argparse.ArgumentParser:
     )
     command.add_argument("--version", help="a published version (default: the active one)")
     command.add_argument(
-        "--drawn", type=int, default=32_000, help="pictures to draw and fit to (default: 32000)"
+        "--drawn",
+        type=int,
+        default=HEAD_DRAWN,
+        help=f"pictures to draw and fit to (default: {HEAD_DRAWN})",
     )
     command = commands.add_parser(
         "examine", help="write how a version answers the store's test images into its folder"

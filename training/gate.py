@@ -5,6 +5,7 @@ counts (Q. McNemar, Psychometrika 12, 1947). Photos of one scene are right or wr
 test counts scenes: twenty frames of one apple are one loss.
 """
 
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -30,7 +31,9 @@ from training.evaluate import calibration_error, rows_by
 SIGNIFICANCE: Final = 0.05
 _COLLAPSE: Final = 0.20  # of a class's recall
 _FEWEST_LOST: Final = 3  # photos: fewer say nothing of a class
-_CALIBRATION_ROOM: Final = 0.03  # the expected error of 82 photos moves by that much by chance
+# The expected error of so many photos moves by that much by chance, of fewer by more.
+_CALIBRATION_ROOM: Final = 0.03
+_CALIBRATION_IMAGES: Final = 82
 _CALIBRATION_GOOD: Final = 0.05
 _REFUSED: Final = 0.85  # of pictures of none of the classes
 _NEW_CLASS_RECALL: Final = 0.70
@@ -257,9 +260,13 @@ def _calibration(comparisons: Mapping[str, GateComparison], against: str) -> Gat
         f"{against} by {c.active_calibration_error:.3f}."
         for name, c in comparisons.items()
         if c.calibration_error
-        > max(_CALIBRATION_GOOD, c.active_calibration_error + _CALIBRATION_ROOM)
+        > max(_CALIBRATION_GOOD, c.active_calibration_error + _room(c.images))
     ]
     return _check("Honest confidence", worse, "It is about as sure as it is right.")
+
+
+def _room(images: int) -> float:
+    return _CALIBRATION_ROOM * max(1.0, math.sqrt(_CALIBRATION_IMAGES / max(1, images)))
 
 
 def _refusals(comparisons: Mapping[str, GateComparison], against: str) -> GateCheck:

@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import UTC, datetime
-from typing import Final
+from typing import Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,7 +26,7 @@ from models.examination import EXAMINATION_NAME
 from models.manifest import KERAS_NAME, REHEARSAL_NAME, ModelManifest
 from models.registry import ModelRegistry, ModelVersion, open_registry
 from training.columns import Columns
-from training.config import DRAWS, SMOOTHING
+from training.config import DRAWS, HEAD_DRAWN, SMOOTHING
 from training.console import ConsoleProgress, print_version, run_command
 from training.dataset import load_images
 from training.epoch import Epoch
@@ -43,10 +43,10 @@ from training.retrain import library_versions, predict_all, reheaded
 from training.sampling import PhotoPool, draw_batch, load_pool
 from training.saved import load_network, model_file
 
-DRAWN: Final = 32_000  # pictures; with half of them the refusals of dishes differed by 8 points
 # How often pictures of no kind that a publisher names count, most of which are made up: they stand
 # for everything that people photograph.
 OTHERS_WEIGHT: Final = 3.0
+_Batch: TypeAlias = tuple[NDArray[np.uint8], NDArray[np.int64]]
 _BATCH: Final = 32
 _DRAWING_THREADS: Final = 2
 _PARITY_IMAGES: Final = 12
@@ -57,7 +57,7 @@ def fit_last_layer(
     snapshot: Snapshot,
     registry: ModelRegistry,
     *,
-    drawn: int = DRAWN,
+    drawn: int = HEAD_DRAWN,
     seed: int = 20,
     on_stage: Callable[[str], None] = lambda stage: None,
     on_step: Callable[[int, int], None] = lambda step, steps: None,
@@ -213,20 +213,20 @@ def _drawn_features(
 ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
     """Return the features of drawn pictures, float32 (count, D), and their columns."""
 
-    def draw(start: int) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    def draw(start: int) -> _Batch:
         rng = np.random.default_rng((seed, start))
         return draw_batch(pool, min(_BATCH, count - start), backbone.side_px, rng)
 
     features, targets = [], []
 
-    def take(drawn: Future[tuple[NDArray[np.uint8], NDArray[np.int64]]]) -> None:
+    def take(drawn: Future[_Batch]) -> None:
         pixels, columns = drawn.result()
         features.append(backbone.run(pixels))
         targets.append(columns)
         on_step(sum(map(len, targets)), count)
 
     with ThreadPoolExecutor(_DRAWING_THREADS) as threads:
-        ahead: deque[Future[tuple[NDArray[np.uint8], NDArray[np.int64]]]] = deque()
+        ahead: deque[Future[_Batch]] = deque()
         for start in range(0, count, _BATCH):
             ahead.append(threads.submit(draw, start))
             if len(ahead) > 2 * _DRAWING_THREADS:  # what is drawn ahead lies in memory

@@ -244,13 +244,15 @@ def plan_quick(snapshot: Snapshot, start: ModelManifest, known: Features) -> _Pl
 
     fresh = [image for image in snapshot.images if is_new(image)]
     counts = Counter(i.label for i in fresh if i.split != Split.TEST)
-    wanted = {label for label in counts if label not in start.labels}
+    wanted = {label for label in counts if label not in (*start.labels, NONE_OF_THESE)}
     new = {label for label in wanted if counts[label] >= MIN_NEW_CLASS}
     notes = [
         f"{label} is left out: it has {counts[label]} photos to learn from; {MIN_NEW_CLASS} are "
         "needed."
         for label in sorted(wanted - new)
     ]
+    if NONE_OF_THESE in counts and not start.none_label:
+        notes.append(f"None of these is left out: {start.version} cannot refuse.")
     labels = tuple(sorted((*start.classes, *new)))
     if start.none_label:
         labels = (*labels, start.none_label)

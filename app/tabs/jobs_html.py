@@ -118,7 +118,8 @@ def _recalls(gate: dict[str, Any]) -> str:
         for name, by_label in parts.items()
     )
     return (
-        '<details class="fc-why"><summary>Each class before (grey) and now (green)</summary>'
+        '<details class="fc-why" data-stays>'
+        "<summary>Each class before (grey) and now (green)</summary>"
         f"{blocks}</details>"
         if blocks
         else ""
@@ -165,7 +166,7 @@ def models_html(models: Sequence[dict[str, Any]], activations: Sequence[dict[str
         for a in activations[:20]
     )
     log = (
-        '<details class="fc-why"><summary>What was put live, when and why</summary>'
+        '<details class="fc-why" data-stays><summary>What was put live, when and why</summary>'
         f'<ul class="fc-plain">{changes}</ul></details>'
         if changes
         else ""
@@ -229,7 +230,11 @@ def _progress(job: dict[str, Any]) -> str:
         f'<p class="fc-now" aria-live="polite">{now}</p><span class="fc-track">'
         f'<span class="fc-fill" style="width:{share:.1%};opacity:1"></span></span>'
         f'<p class="fc-hint">{words}{left}</p>'
-        + (f"<details><summary>What is done</summary><ul>{done}</ul></details>" if done else "")
+        + (
+            f"<details data-stays><summary>What is done</summary><ul>{done}</ul></details>"
+            if done
+            else ""
+        )
     )
 
 

@@ -22,11 +22,22 @@ T = TypeVar("T")
 # gr.File has no paste, so a paste anywhere on the page goes into its file input. `accept` opens the
 # camera roll on a phone; it is set here and not by `file_types`, because Gradio would then drop a
 # whole selection for one file of another kind, where we can name that file and answer the rest.
-# Gradio leaves the pictures of gr.Examples without a name that a screen reader could say.
+# Gradio leaves the pictures of gr.Examples without a name that a screen reader could say, and
+# closes the details of gr.HTML whenever it puts new figures there.
 PAGE_JS = """
 () => {
   const input = () => document.querySelector("#photos input[type=file]");
+  const opened = new Set();
+  document.addEventListener("click", (event) => {
+    const details = event.target.closest?.("summary")?.parentElement;
+    if (details?.matches("[data-stays]")) {
+      opened[details.open ? "delete" : "add"](details.firstElementChild.textContent);
+    }
+  }, true);
   new MutationObserver(() => {
+    document.querySelectorAll("details[data-stays]:not([open])").forEach((details) => {
+      if (opened.has(details.firstElementChild.textContent)) details.open = true;
+    });
     const found = input();
     if (found && !found.accept) found.accept = "image/*,.heic,.heif,.zip";
     document.querySelectorAll("#examples button:not([aria-label])").forEach((button) => {
@@ -41,7 +52,7 @@ PAGE_JS = """
     document.querySelectorAll(".fc-rows, .fc-files, .fc-scroll, #card-text").forEach((box) => {
       box.tabIndex = 0;
     });
-  }).observe(document.body, { childList: true, subtree: true });
+  }).observe(document.body, { childList: true, subtree: true, attributeFilter: ["open"] });
   document.addEventListener("paste", (event) => {
     const files = [...(event.clipboardData?.files ?? [])];
     const target = input();

@@ -98,7 +98,7 @@ def build_tab(learning: LearningService, tab: gr.Tab, others: list[gr.Tab]) -> N
         return (
             *shown,
             readiness_html(readiness),
-            gr.Button(interactive=readiness.ready),
+            gr.Button(interactive=readiness.ready and not running),
             gr.Button(visible=learning.lacks_base_set()),
             models_html(models, learning.activations()),
             gr.Dropdown(choices=[m["version"] for m in models]),

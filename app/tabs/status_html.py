@@ -103,7 +103,8 @@ def drift_html(drift: dict[str, Any]) -> str:
         else ""
     )
     details = (
-        '<details class="fc-why"><summary>What was compared</summary><p class="fc-hint">For each '
+        '<details class="fc-why" data-stays><summary>What was compared</summary>'
+        '<p class="fc-hint">For each '
         "number, the share of photos that lie on the other side of some value than the test "
         "images do (Kolmogorov-Smirnov). Above the limit after the slash, at least a fifth and "
         f'more than chance explains, it is another kind of photo.</p><ol class="fc-bars">{rows}'

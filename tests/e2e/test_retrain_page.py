@@ -59,6 +59,13 @@ def test_photos_are_learned_put_live_and_rolled_back(
     page.click("#retrain-button")
     page.wait_for_selector("#job .fc-state-running")
     page.wait_for_selector("#cancel")
+    assert page.is_disabled("#retrain-button")  # a second one would learn the same again
+    page.click("#job summary >> text=What is done")
+    stage = page.inner_text("#job .fc-now")
+    page.wait_for_function(
+        "stage => document.querySelector('#job .fc-now')?.innerText !== stage", arg=stage
+    )
+    assert page.locator("#job details[open] >> text=What is done").count() == 1
     page.reload()  # a closed page loses nothing
     page.get_by_role("tab", name="Retrain").click()
     page.wait_for_selector("#job .fc-state-succeeded")

@@ -104,6 +104,15 @@ def test_a_class_that_collapses_is_refused_even_where_others_gain() -> None:
     assert report.recalls["shop/test"]["mango"].recall == 0.0
 
 
+@pytest.mark.parametrize(("count", "passes"), [(1, True), (200, False)])
+def test_how_sure_it_is_of_a_single_photo_decides_nothing(count: int, passes: bool) -> None:
+    shown = images(apple=count)
+    sure, less = (answering(OLD, ["apple"] * count) for _ in range(2))
+    less.probabilities[:, 0], less.probabilities[:, 1:] = 0.8, 0.1
+
+    assert ("Honest confidence" not in failed(judge(shown, less, sure))) is passes
+
+
 def test_naming_other_things_is_refused() -> None:
     shown = images(apple=20, none_of_these=100)
     before = [i.label for i in shown]

@@ -90,6 +90,17 @@ def test_a_new_class_with_too_few_photos_is_left_out_and_said() -> None:
     assert found.notes == ("kiwi is left out: it has 9 photos to learn from; 10 are needed.",)
 
 
+def test_a_version_that_cannot_refuse_is_not_taught_to() -> None:
+    start = START.model_copy(update={"labels": ("apple", "mango"), "none_label": None})
+    others = [image(f"n{number}", NONE_OF_THESE) for number in range(12)]
+
+    found = plan_quick(Snapshot.of(Path(), [*others, image("x", "mango")]), start, FEATURES)
+
+    assert found.labels == ("apple", "mango")
+    assert [i.digest for i in found.fresh] == ["x"]
+    assert "None of these is left out: v0002 cannot refuse." in found.notes
+
+
 def test_without_a_new_photo_there_is_nothing_to_learn() -> None:
     with pytest.raises(NotEnoughData, match=r"no new photo.*Upload"):
         plan(image("a", "apple", source="shop"))
