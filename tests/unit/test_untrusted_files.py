@@ -41,6 +41,7 @@ def test_onnx_files_are_loaded_where_the_checksum_was_verified_or_the_bytes_were
         "export/quantize.py",
         "training/examine.py",
         "training/features.py",
+        "training/last_layer.py",
         "training/quantize.py",
         "training/quick.py",
         "training/retrain.py",
