@@ -1,5 +1,6 @@
 """The training commands on the terminal: stages, a bar of epochs, the scores, short errors."""
 
+import argparse
 import json
 import sys
 from collections.abc import Callable, Mapping
@@ -17,10 +18,11 @@ from rich.progress import (
 )
 
 from data.errors import DataError
+from data.snapshot import Snapshot
 from export.errors import ExportError
 from models.errors import ModelError
 from models.manifest import EvaluationMetrics, OtherMetrics
-from models.registry import ModelRegistry, ModelVersion
+from models.registry import ModelRegistry, ModelVersion, open_registry
 from training.errors import INTERRUPTED, TrainingError
 from training.evaluate import class_table, others_table, summary_table, variety_table
 from training.score import ScoreReport, score_archive
@@ -86,6 +88,30 @@ def run_command(run: Callable[[ConsoleProgress], Callable[[Console], None]]) -> 
     progress.close()
     print_result(console)
     return 0
+
+
+def publish_again(
+    options: argparse.Namespace,
+    take_snapshot: Callable[[], Snapshot],
+    publish: Callable[..., ModelVersion],
+) -> int:
+    """Make another version of one that is published, and return the exit status.
+
+    Args:
+        options: ``state_dir``, and ``version`` or None for the active one.
+        take_snapshot: gives the images.
+        publish: called with the version, the images, the registry, and whom it tells of its
+            progress.
+    """
+
+    def run(progress: ConsoleProgress) -> Callable[[Console], None]:
+        registry = open_registry(options.state_dir)
+        version = registry.get(options.version) if options.version else registry.active()
+        told = {"on_stage": progress.on_stage, "on_step": progress.on_step}
+        published = publish(version, take_snapshot(), registry, **told)
+        return lambda console: print_version(published, console)
+
+    return run_command(run)
 
 
 def run_evaluation(

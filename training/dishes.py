@@ -154,14 +154,14 @@ def _strew(picture: Image.Image, colours: _Floats, rng: _Rng) -> None:
         fill = colour * light
         place, angle = rng.uniform(0, size, 2), rng.uniform(0, 2 * np.pi)
         if kind < 0.2:
-            bent = _strand(length, rng) @ _turn(angle) + place
+            bent = turned(_strand(length, rng), angle) + place
             draw.line(corners(np.add(bent, (0, width))), fill=_rgb(fill * 0.6), width=width)
             draw.line(corners(bent), fill=_rgb(fill), width=width)
             continue
         if number % 8 == 0:
             shape = _blob(rng)
         piece = shape * (1, slim) * length / 2 * rng.uniform(0.6, 1.3)
-        piece = piece @ _turn(angle)
+        piece = turned(piece, angle)
         draw.polygon(corners(piece * 1.06 + place - toward * length * 0.08), fill=_rgb(fill * 0.5))
         draw.polygon(corners(piece + place), fill=_rgb(fill))
         lit = piece * 0.6 + place + toward * length * 0.1
@@ -234,11 +234,6 @@ def _strand(length: float, rng: _Rng) -> Points:
     line = np.cumsum(np.stack([np.cos(angles), np.sin(angles)], axis=1), axis=0) * length / 9
     around: Points = line - line.mean(axis=0)
     return around
-
-
-def _turn(angle: float) -> _Floats:
-    cos, sin = np.cos(angle), np.sin(angle)
-    return np.array([[cos, sin], [-sin, cos]])
 
 
 def _rgb(colour: _Floats) -> tuple[int, int, int]:

@@ -12,11 +12,11 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import UTC, datetime
+from functools import partial
 from typing import Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from rich.console import Console
 
 from data.snapshot import Snapshot
 from data.splits import Split
@@ -24,10 +24,10 @@ from export.parity import check_parity, onnx_predict
 from models.card import CARD_NAME, model_card
 from models.examination import EXAMINATION_NAME
 from models.manifest import KERAS_NAME, REHEARSAL_NAME, ModelManifest
-from models.registry import ModelRegistry, ModelVersion, open_registry
+from models.registry import ModelRegistry, ModelVersion
 from training.columns import Columns
 from training.config import DRAWS, HEAD_DRAWN, SMOOTHING
-from training.console import ConsoleProgress, print_version, run_command
+from training.console import publish_again
 from training.dataset import load_images
 from training.epoch import Epoch
 from training.errors import NotEnoughData
@@ -187,21 +187,7 @@ def fit_last_layer(
 
 def fit_head_from_flags(options: argparse.Namespace, take_snapshot: Callable[[], Snapshot]) -> int:
     """Run ``fit_last_layer`` with its progress on the terminal, and return the exit status."""
-
-    def run(progress: ConsoleProgress) -> Callable[[Console], None]:
-        registry = open_registry(options.state_dir)
-        version = registry.get(options.version) if options.version else registry.active()
-        published = fit_last_layer(
-            version,
-            take_snapshot(),
-            registry,
-            drawn=options.drawn,
-            on_stage=progress.on_stage,
-            on_step=progress.on_step,
-        )
-        return lambda console: print_version(published, console)
-
-    return run_command(run)
+    return publish_again(options, take_snapshot, partial(fit_last_layer, drawn=options.drawn))
 
 
 def _drawn_features(

@@ -12,7 +12,6 @@ from datetime import UTC, datetime
 
 import numpy as np
 from numpy.typing import NDArray
-from rich.console import Console
 
 from data.snapshot import Snapshot
 from data.splits import Split
@@ -21,9 +20,9 @@ from export.quantize import quantized
 from models.card import CARD_NAME, model_card
 from models.examination import EXAMINATION_NAME
 from models.manifest import KERAS_NAME, REHEARSAL_NAME, ModelManifest
-from models.registry import ModelRegistry, ModelVersion, open_registry
+from models.registry import ModelRegistry, ModelVersion
 from training.columns import Columns
-from training.console import ConsoleProgress, print_version, run_command
+from training.console import publish_again
 from training.dataset import load_images, typical_images
 from training.errors import NoBackbone, NotEnoughData, QuantizedAlready
 from training.evaluate import score
@@ -130,17 +129,4 @@ def quantize(
 
 def quantize_from_flags(options: argparse.Namespace, take_snapshot: Callable[[], Snapshot]) -> int:
     """Run ``quantize`` with its progress on the terminal, and return the exit status."""
-
-    def run(progress: ConsoleProgress) -> Callable[[Console], None]:
-        registry = open_registry(options.state_dir)
-        version = registry.get(options.version) if options.version else registry.active()
-        published = quantize(
-            version,
-            take_snapshot(),
-            registry,
-            on_stage=progress.on_stage,
-            on_step=progress.on_step,
-        )
-        return lambda console: print_version(published, console)
-
-    return run_command(run)
+    return publish_again(options, take_snapshot, quantize)

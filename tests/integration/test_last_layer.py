@@ -10,12 +10,11 @@ import pytest
 
 from app.predictor import OnnxPredictor
 from data.labels import NONE_OF_THESE
-from data.store import DatasetStore
 from models.manifest import KERAS_NAME, REHEARSAL_NAME
 from models.registry import ModelRegistry, ModelVersion
 from tests.conftest import NEXT
-from tests.integration.test_quantize import features_of, quantize, shown
-from tests.integration.test_quick import COLOURS, ROOT, fill, start_state
+from tests.integration.test_quantize import features_of, shown, start_quantized
+from tests.integration.test_quick import COLOURS, ROOT
 
 
 def fit_head(state: Path, *flags: str) -> "subprocess.CompletedProcess[str]":
@@ -27,13 +26,7 @@ def fit_head(state: Path, *flags: str) -> "subprocess.CompletedProcess[str]":
 def state(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """v0001 in floats, NEXT of it in eight bits, and of each another with a fitted head."""
     state = tmp_path_factory.mktemp("state")
-    start_state(state, blocks=4)
-    store = DatasetStore(state / "store")
-    for label, colour in COLOURS.items():
-        fill(store, label, colour, "drawn")
-    store.close()
-    done = quantize(state, "--version", "v0001")
-    assert done.returncode == 0, done.stdout + done.stderr
+    start_quantized(state)
     for version in ("v0001", NEXT):
         done = fit_head(state, "--version", version, "--drawn", "200")
         assert done.returncode == 0, done.stdout + done.stderr

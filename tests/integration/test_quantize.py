@@ -42,10 +42,8 @@ def quantize(state: Path, *flags: str) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=200)
 
 
-@pytest.fixture(scope="module")
-def state(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """v0001 in floats, NEXT of it in eight bits, and the photographs of a fourth colour too."""
-    state = tmp_path_factory.mktemp("state")
+def start_quantized(state: Path) -> None:
+    """Put v0001 in floats, NEXT of it in eight bits, and its photographs into an empty state."""
     start_state(state, blocks=4)
     store = DatasetStore(state / "store")
     for label, colour in COLOURS.items():
@@ -53,6 +51,13 @@ def state(tmp_path_factory: pytest.TempPathFactory) -> Path:
     store.close()
     done = quantize(state, "--version", "v0001")
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.fixture(scope="module")
+def state(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """v0001 in floats, NEXT of it in eight bits, and the photographs of a fourth colour too."""
+    state = tmp_path_factory.mktemp("state")
+    start_quantized(state)
     store = DatasetStore(state / "store")
     fill(store, "kiwi", KIWI, "uploads")
     store.close()
