@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
-from sqlalchemy import Column, Integer, LargeBinary, MetaData, Table, delete, select
+from sqlalchemy import Column, Integer, LargeBinary, MetaData, String, Table, delete, select
 from sqlalchemy.dialects.sqlite import insert
 
 from app.figures import Figures
@@ -33,6 +33,13 @@ _spans = Table(
     Column("length_s", Integer, primary_key=True),
     Column("start_s", Integer, primary_key=True),  # since 1970, UTC
     Column("figures", LargeBinary, nullable=False),
+)
+_answering = Table(
+    "answering",  # one row
+    _metadata,
+    Column("id", Integer, primary_key=True),
+    Column("model", String, nullable=False),
+    Column("since_s", Integer, nullable=False),
 )
 
 
@@ -101,6 +108,26 @@ class History:
         with self._engine.connect() as connection:
             content = connection.execute(query).scalar_one_or_none()
         return Figures.of_bytes(content) if content else Figures()
+
+    def answering_since(self, model: str, since: datetime) -> datetime:
+        """Return when a model began to answer, also where the program was started again meanwhile.
+
+        Args:
+            model: what tells it from all others; remembered until another one is named.
+            since: when this program began to answer with it; aware UTC time.
+        """
+        with self._engine.begin() as connection:
+            query = select(_answering.c.since_s).where(_answering.c.model == model)
+            known = connection.execute(query).scalar_one_or_none()
+            if known is not None:
+                return datetime.fromtimestamp(known, UTC)
+            row = {"id": 1, "model": model, "since_s": int(since.timestamp())}
+            connection.execute(
+                insert(_answering)
+                .values(row)
+                .on_conflict_do_update(index_elements=["id"], set_=row)
+            )
+        return since
 
     def close(self) -> None:
         """Close the database."""

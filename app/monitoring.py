@@ -229,11 +229,15 @@ class MonitoringService:
         if not self._service.health()["ready"]:
             return Drift("unknown", "No model is loaded.")
         served = self._service.served
-        since = max(served.since, self._now() - _DRIFT_WINDOW)
+        answering = self._history.answering_since(served.manifest.sha256, served.since)
+        since = max(answering, self._now() - _DRIFT_WINDOW)
         with self._keeping:
-            # Minutes tell best what a version answered that is new; of a day there are many.
-            new = self._now() - since < _MANY_MINUTES
-            live = self._since(since, MINUTE_S if new else HALF_HOUR_S)
+            # Minutes tell best what a version answered that is new; of a day there are many. The
+            # half hour in which it began is partly another's.
+            if self._now() - since < _MANY_MINUTES:
+                live = self._since(since, MINUTE_S)
+            else:
+                live = self._since(since + timedelta(seconds=HALF_HOUR_S - 1), HALF_HOUR_S)
             live.add(self._service.metrics.new())
         return assess(live, self._references(served.manifest.version))
 

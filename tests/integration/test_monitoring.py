@@ -205,6 +205,29 @@ def test_photos_of_another_kind_raise_drift_and_an_alert(
     assert watched.client.post("/api/alerts/x/acknowledge").status_code == 400
 
 
+def test_drift_remembers_the_day_after_a_restart(
+    registry: ModelRegistry, watched: Watched, refusing: ModelVersion, tmp_path: Path, now: FakeNow
+) -> None:
+    reference = examination(shop=pictures(SHOP, 300, 1))
+    (refusing.folder / EXAMINATION_NAME).write_bytes(reference.to_bytes())
+    now.now = datetime.now(UTC) + timedelta(seconds=5)
+    watched.monitoring.keep()  # what comes is counted from now on
+    for label in list(COLOURS)[:5]:
+        watched.send(label, 10)
+    watched.monitoring.check()
+    watched.close()
+    now.now += timedelta(minutes=2)
+
+    again = Watched(registry, tmp_path, now)
+    # As a program that starts some time later has it.
+    object.__setattr__(again.service.served, "since", now.now)
+    try:
+        drift = again.monitoring.drift()
+    finally:
+        again.close()
+    assert (drift.state, drift.photos) == ("drifted", 50)
+
+
 def test_more_of_the_same_raises_nothing(watched: Watched, refusing: ModelVersion) -> None:
     reference = examination(paper=pictures(PAPER, 300, 1))
     (refusing.folder / EXAMINATION_NAME).write_bytes(reference.to_bytes())

@@ -80,3 +80,17 @@ def test_a_span_that_has_begun_is_included(history: History) -> None:
     history.add(NOON + timedelta(minutes=10), answered(1))
     assert len(history.since(NOON + timedelta(minutes=10, seconds=30), MINUTE_S)) == 1
     assert history.since(NOON + timedelta(minutes=11), MINUTE_S) == []
+
+
+def test_a_model_answers_since_it_was_first_named(
+    tmp_path: Path, now: FakeNow, history: History
+) -> None:
+    assert history.answering_since("one", NOON) == NOON
+    history.close()
+    later = NOON + timedelta(hours=2)
+
+    again = History(tmp_path / "figures.db", now)
+    assert again.answering_since("one", later) == NOON
+    assert again.answering_since("two", later) == later
+    assert again.answering_since("one", later + timedelta(hours=1)) == later + timedelta(hours=1)
+    again.close()
