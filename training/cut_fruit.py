@@ -83,7 +83,7 @@ def draw_other_piece(side_px: int, photos: Sequence[NDArray[np.uint8]], rng: _Rn
             np.zeros_like(place.x),
         )[int(rng.integers(4))]
         first, second = rng.uniform(0, 255, (2, 3))
-        colours = mixed(np.where(shown % 1 > 0.5, 1.0, 0.0), first, second)
+        colours = mixed(shown % 1 > 0.5, first, second)
     if ball:
         toward = rng.uniform(-0.6, 0.6, 2)
         lit = 1.15 - np.hypot(place.x - toward[0], place.y - toward[1]) ** 2 * rng.uniform(0.2, 0.6)

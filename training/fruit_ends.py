@@ -164,9 +164,10 @@ def _put(stalk: _Stalk, picture: Image.Image, end: Floats, flat: float, rng: _Rn
     discs = 1 + max(3, int(np.hypot(*(top - foot)) / max(1.0, width / 3)))
     for part in np.linspace(0, 1, discs):
         radius = width / 2 * (1 + 0.15 * part)
-        draw.circle(foot + (top - foot) * part, radius, _rgb(stalk.colour * (0.7 + 0.3 * part)))
-    draw.circle(top, width * 0.55, _rgb(stalk.top))
-    draw.circle(top, width * 0.25, _rgb(stalk.top * rng.uniform(0.6, 1.1)))
+        place = (foot + (top - foot) * part).tolist()
+        draw.circle(place, radius, _rgb(stalk.colour * (0.7 + 0.3 * part)))
+    draw.circle(top.tolist(), width * 0.55, _rgb(stalk.top))
+    draw.circle(top.tolist(), width * 0.25, _rgb(stalk.top * rng.uniform(0.6, 1.1)))
 
 
 def _rgb(colour: Floats) -> Colour:
@@ -229,7 +230,7 @@ def _avocado(ball: _Ball, rng: _Rng) -> _Looks:
     colours = mixed(bumps, skin, skin * rng.uniform(1.2, 1.6))
     width = rng.uniform(0.1, 0.18)
     colours = mixed((ball.away < width * 1.4) * 0.6, colours, skin * 0.6)
-    return mixed((ball.away < width) * 1.0, colours, near((130, 105, 60), rng)), None
+    return mixed(ball.away < width, colours, near((130, 105, 60), rng)), None
 
 
 def _banana(ball: _Ball, rng: _Rng) -> _Looks:
@@ -315,7 +316,7 @@ def _orange(ball: _Ball, rng: _Rng) -> _Looks:
     if rng.random() < 0.6:
         star = ball.away < width * (1.1 - 0.5 * _tips(ball, 5, rng))
         button = _one_of(rng, (90, 115, 55), (130, 110, 60), (165, 170, 110))
-        return mixed(star * 1.0, colours, button), None
+        return mixed(star, colours, button), None
     navel = np.exp(-(((ball.away - width) / 0.03) ** 2)) * 0.7
     return mixed(navel, colours, skin * 0.7), None
 
@@ -337,7 +338,7 @@ def _knob(ball: _Ball, rng: _Rng) -> _Looks:
         np.where(ball.away < rng.uniform(0.3, 1) * (1.3 - _tips(ball, count, rng)), 0.9, 0.1),
         np.full_like(ball.x, 0.1),
     )[int(rng.integers(4))]
-    colours = mixed(np.where(shown % 1 > 0.5, 1.0, 0.0), strange, beside)
+    colours = mixed(shown % 1 > 0.5, strange, beside)
     if rng.random() < 0.4:
         return colours, None
     stem, cut = rng.uniform(20, 235, (2, 3))
@@ -350,7 +351,7 @@ def _tomato(ball: _Ball, rng: _Rng) -> _Looks:
     thin = 1.2 - rng.uniform(1, 1.6) * _tips(ball, int(rng.integers(5, 7)), rng)
     calyx = ball.away < rng.uniform(0.3, 0.8) * thin
     leaf = near((75, 115, 45), rng)
-    colours = mixed(calyx * 1.0, colours, leaf)
+    colours = mixed(calyx, colours, leaf)
     return colours, _Stalk(leaf, leaf * 1.2, rng.uniform(0, 0.5), rng.uniform(0.06, 0.14))
 
 
@@ -359,7 +360,7 @@ def _pepper(ball: _Ball, rng: _Rng) -> _Looks:
     folds = rng.uniform(0.3, 0.6) * np.cos(ball.around * int(rng.integers(3, 5))) * ball.away
     colours = skin * (1 + folds)[..., None] * _hollow(ball, rng.uniform(0.3, 0.6), 0.5)
     stem = near((85, 125, 55), rng)
-    colours = mixed((ball.away < rng.uniform(0.2, 0.4)) * 1.0, colours, stem * 0.9)
+    colours = mixed(ball.away < rng.uniform(0.2, 0.4), colours, stem * 0.9)
     return colours, _Stalk(stem, stem * 1.3, rng.uniform(0.1, 0.8), rng.uniform(0.14, 0.26))
 
 

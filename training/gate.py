@@ -75,13 +75,11 @@ class NewPhotos:
         images: the N photos.
         answers: of the candidate's recipe, each from a fit without that photo.
         active: of the active version.
-        suspects: those whose label is probably wrong.
     """
 
     images: Sequence[SnapshotImage]
     answers: NDArray[np.str_]
     active: NDArray[np.str_]
-    suspects: Sequence[Suspect] = ()
 
 
 def judge(
@@ -89,6 +87,7 @@ def judge(
     candidate: Judged,
     active: Judged,
     new_photos: NewPhotos | None = None,
+    suspects: Sequence[Suspect] = (),
 ) -> GateReport:
     """Return whether the candidate may replace the active version, and why.
 
@@ -96,6 +95,7 @@ def judge(
         images: the N test images; those of neither version's labels count as none of the classes.
         candidate, active: what both say of them.
         new_photos: what was added, None where nothing can be said of it.
+        suspects: added photos whose label is probably wrong; they decide nothing.
     """
     comparisons: dict[str, GateComparison] = {}
     recalls: dict[str, dict[str, GateRecall]] = {}
@@ -127,7 +127,7 @@ def judge(
         comparisons=comparisons,
         recalls=recalls,
         new_photos=added,
-        suspects=list(new_photos.suspects) if new_photos else [],
+        suspects=list(suspects),
     )
 
 

@@ -29,6 +29,7 @@ from models.manifest import (
     REHEARSAL_NAME,
     DataSource,
     ModelManifest,
+    Suspect,
 )
 from models.registry import ModelRegistry, ModelVersion
 from models.rehearsal import Rehearsal
@@ -125,7 +126,7 @@ def quick_retrain(
     fitting = _Fitting(model, start.manifest, plan, photos, views)
 
     on_stage("Checking how well photos are recognised that were not learned from")
-    new_photos = fitting.new_photos(seed)
+    new_photos, suspects = fitting.new_photos(seed)
     on_stage(f"Learning {', '.join(fitting.changed)}")
     head, history = fitting.fit(learned, on_epoch)
 
@@ -189,7 +190,7 @@ def quick_retrain(
         )
         return manifest.model_copy(
             update={
-                "gate": judge(test.images, candidate, active, new_photos),
+                "gate": judge(test.images, candidate, active, new_photos, suspects),
                 "metrics": score(
                     test.images, candidate.probabilities, plan.labels, manifest.none_threshold
                 ),
@@ -346,18 +347,21 @@ class _Fitting:
         bias[classes:] -= self._shift
         return (kernel, bias), history
 
-    def new_photos(self, seed: int) -> NewPhotos | None:
+    def new_photos(self, seed: int) -> tuple[NewPhotos | None, list[Suspect]]:
         """Return what fits that did not see them say of the new photos, a fold at a time.
 
-        None where the version that it starts from has learned from all of them: no fit that goes on
-        from it has not seen them. Labels that were doubted when it learned them are still.
+        Of those that the version that it starts from has learned nothing is said: no fit that goes
+        on from it has not seen them. Labels that were doubted when it learned them are still.
         """
         images = self._photos.images
         unseen = [
             row for row, i in enumerate(images) if not self._start.has_learned(i.label, i.digest)
         ]
+        digests = {images[row].digest for row in unseen}
+        before = self._start.gate.suspects if self._start.gate else []
+        earlier = [suspect for suspect in before if suspect.digest not in digests]
         if not unseen:
-            return None
+            return None, earlier
         fold_of = deal(images, _FOLDS, seed)
         probabilities = np.zeros((len(images), len(self._plan.labels)), np.float32)
         manifest = self._start.model_copy(update={"labels": self._plan.labels})
@@ -367,18 +371,13 @@ class _Fitting:
                 head, _ = self.fit([images[row] for row in np.flatnonzero(fold_of != fold)])
                 probabilities[rows] = probabilities_of(self._photos.values[rows], head, manifest)
         active = probabilities_of(self._photos.values[unseen], self._old_head, self._start)
-        digests = {images[row].digest for row in unseen}
         doubted = likely_mislabelled(images, probabilities, self._plan.labels)
-        earlier = self._start.gate.suspects if self._start.gate else []
-        return NewPhotos(
+        new = NewPhotos(
             [images[row] for row in unseen],
             Judged(probabilities[unseen], manifest).answers,
             Judged(active, self._start).answers,
-            [
-                *(suspect for suspect in doubted if suspect.digest in digests),
-                *(s for s in earlier if self._start.has_learned(s.label, s.digest)),
-            ],
         )
+        return new, [*(suspect for suspect in doubted if suspect.digest in digests), *earlier]
 
     def _weights(self, images: Sequence[SnapshotImage]) -> NDArray[np.float64]:
         weights = shares(images)

@@ -257,6 +257,8 @@ def _gate(
         [images[row] for row in rows],
         Judged(np.concatenate(answers)[rows], manifest),
         Judged(before, start.manifest),
+        # A network that has learned a label does not doubt it any more.
+        suspects=start.manifest.gate.suspects if start.manifest.gate else (),
     )
 
 

@@ -1,6 +1,6 @@
 """Colours and light of made-up surfaces: float64, 0..255 and about 1."""
 
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,9 +18,11 @@ def near(colour: Colour, rng: np.random.Generator) -> Floats:
     return like
 
 
-def mixed(share: Floats, inner: Floats, outer: Floats) -> Floats:
-    """Return colours (H, W, 3): outer where the share, (H, W), is 1."""
-    colours: Floats = inner + (outer - inner) * share.clip(0, 1)[..., None]
+def mixed(
+    share: NDArray[np.floating[Any]] | NDArray[np.bool_], inner: Floats, outer: Floats
+) -> Floats:
+    """Return colours (H, W, 3): outer where the share, (H, W), is 1 or true."""
+    colours: Floats = inner + (outer - inner) * np.clip(share, 0, 1)[..., None]
     return colours
 
 

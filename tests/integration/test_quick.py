@@ -20,7 +20,14 @@ from data.splits import Split
 from data.store import DatasetStore
 from models.examination import EXAMINATION_NAME, Examination
 from models.jobs import JobRequest, JobResult, Mode, read_progress
-from models.manifest import KERAS_NAME, REHEARSAL_NAME, InputSpec, ModelManifest
+from models.manifest import (
+    KERAS_NAME,
+    MANIFEST_NAME,
+    REHEARSAL_NAME,
+    InputSpec,
+    ModelManifest,
+    Suspect,
+)
 from models.registry import ModelRegistry
 from models.rehearsal import Rehearsal
 from tests.conftest import NEXT, confusion_of
@@ -237,6 +244,31 @@ def test_the_candidate_is_retrained_in_turn_and_judged_by_photos_that_it_has_not
     assert manifest.gate is not None
     assert manifest.gate.new_photos["kiwi"].images == 1  # the other 18 are in the head already
     assert manifest.gate.passed, manifest.gate.checks
+
+
+def test_a_label_stays_doubtful_where_no_photo_is_new(
+    state: Path, candidate: tuple[Path, JobResult], tmp_path: Path
+) -> None:
+    for name in ("store", "models"):
+        shutil.copytree(state / name, tmp_path / name)
+    start = ModelRegistry(tmp_path / "models").get(NEXT)
+    assert start.manifest.gate is not None
+    store = DatasetStore(tmp_path / "store")
+    image = store.images(label="kiwi")[0]
+    store.close()
+    doubt = Suspect(digest=image.digest, label="kiwi", suggested="apple", probability=0.9)
+    gate = start.manifest.gate.model_copy(update={"suspects": [doubt]})
+    doubting = start.manifest.model_copy(update={"gate": gate})
+    (start.folder / MANIFEST_NAME).write_text(doubting.to_json())
+
+    output = start_job(tmp_path, tmp_path / "again", start=NEXT).communicate(timeout=200)[0]
+
+    result = JobResult.read(tmp_path / "again")
+    assert result is not None, output.decode()
+    assert result.version, output.decode()
+    again = ModelRegistry(tmp_path / "models").get(result.version).manifest.gate
+    assert again is not None
+    assert (again.new_photos, again.suspects) == ({}, [doubt])
 
 
 def test_the_candidate_keeps_its_answers_to_the_test_images(
