@@ -2,7 +2,7 @@
 
 import tempfile
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from html import escape
 from pathlib import Path
@@ -80,7 +80,7 @@ def build_tab(
     progress, added = _build_adding(collection, settings, tab)
     reviews, decided = _build_reviews(collection)
     suspects, judged = _build_suspects(collection, learning, removed)
-    undo, erase, changed = _build_gallery(collection, settings, removed)
+    undo, erase, changed, follow = _build_gallery(collection, settings, removed)
 
     def refresh() -> tuple[str, Any, Any, Any, Any]:
         waiting, doubtful = len(collection.reviews()), len(learning.suspects())
@@ -99,6 +99,8 @@ def build_tab(
     tab.select(refresh, None, shared, **_QUIET)
     for step in (*added, *decided, *judged, *changed):
         step.then(refresh, None, shared, **_QUIET)
+    for step in (*added, *decided, *judged):
+        follow(step)
 
 
 def _build_adding(
@@ -106,17 +108,25 @@ def _build_adding(
 ) -> tuple[gr.HTML, list[Dependency]]:
     """Return the table of the classes, and the steps after which others are stale."""
 
-    def check(paths: list[str] | None, name: str | None, relabel: bool) -> tuple[Any, Any]:
+    def check(paths: list[str] | None, name: str | None, relabel: bool) -> tuple[Any, Any, Any]:
         if not paths:  # Add empties the fields, and what it reports stays
-            return gr.skip(), gr.Button(interactive=False, value="Add")
+            return gr.skip(), gr.Button(interactive=False, value="Add"), None
         report, pairs = upload(paths, name, keep=False, relabel=relabel)
         usable = report.counts["added"] + report.counts["relabelled"]
         words = f"Add {usable} photo{'s' if usable != 1 else ''}" if usable else "Nothing to add"
-        return report_html(report, pairs), gr.Button(interactive=usable > 0, value=words)
+        button = gr.Button(interactive=usable > 0, value=words)
+        return report_html(report, pairs), button, [paths, name, relabel]
 
-    def add(paths: list[str] | None, name: str | None, relabel: bool) -> tuple[str, Any, None, Any]:
+    def add(
+        paths: list[str] | None, name: str | None, relabel: bool, checked: list[Any] | None
+    ) -> tuple[str, Any, None, Any]:
         if not paths:
             raise gr.Error("Choose some photos first.", print_exception=False)
+        if checked != [paths, name, relabel]:
+            raise gr.Error(
+                "Some of it is still being checked. Wait for the list of photos, then press Add.",
+                print_exception=False,
+            )
         report, pairs = upload(paths, name, keep=True, relabel=relabel)
         return (
             report_html(report, pairs),
@@ -165,14 +175,14 @@ def _build_adding(
             report = gr.HTML(elem_id="report")
             progress = gr.HTML(elem_id="progress")
     quiet: dict[str, Any] = {"api_visibility": "private", "show_progress_on": report}
-    chosen = [photos, name, relabel]
+    chosen, checked = [photos, name, relabel], gr.State(None)
     photos.clear(lambda: "", None, report, **_QUIET)
     # What comes while a check runs is checked after it.
     gr.on(
         [photos.upload, photos.clear, photos.delete, name.change, relabel.change],
-        check, chosen, [report, button], trigger_mode="always_last", **quiet,
+        check, chosen, [report, button, checked], trigger_mode="always_last", **quiet,
     )  # fmt: skip
-    added = button.click(add, chosen, [report, button, photos, name], **quiet)
+    added = button.click(add, [*chosen, checked], [report, button, photos, name], **quiet)
     tab.select(lambda: gr.Dropdown(choices=_choices(collection)), None, name, **_QUIET)
 
     gr.Button(visible=False).click(
@@ -320,8 +330,10 @@ def _said(review: Review) -> str:
 
 def _build_gallery(
     collection: CollectionService, settings: Settings, removed: gr.State
-) -> tuple[gr.Button, gr.Button, list[Dependency]]:
-    """Return the buttons that put back and delete, and the steps after which others are stale."""
+) -> tuple[gr.Button, gr.Button, list[Dependency], Callable[[Dependency], None]]:
+    """Return the buttons that put back and delete, the steps after which others are stale, and what
+    shows the photos again after a step of others.
+    """
 
     def show(
         name: str, source: str, page: float | None
@@ -408,31 +420,42 @@ def _build_gallery(
             download_button = gr.Button("Download as zip", elem_id="gallery-download")
             # It gives the file that it has when it is clicked, so it is clicked once that is there.
             ready = gr.DownloadButton(visible="hidden", elem_id="gallery-zip")
-    found, chosen = gr.State([]), gr.State([])
+    found, chosen, is_open = gr.State([]), gr.State([]), gr.State(False)
     filters, shown = [name, source, page], [gallery, found, count, page, chosen]
 
     def choices() -> tuple[Any, Any, Any]:
-        classes = collection.classes()
+        classes = _choices(collection)
         return (
-            gr.Dropdown(choices=[_ANY, *classes]),
+            gr.Dropdown(choices=[(_ANY, _ANY), *classes]),
             gr.Dropdown(choices=[_ANY, *collection.sources()]),
             gr.Dropdown(choices=classes),
         )
+
+    def show_if_open(open_now: bool, *filters_now: Any) -> Any:
+        return show(*filters_now) if open_now else [gr.skip()] * len(shown)
+
+    def follow(step: Dependency) -> None:
+        step.then(show_if_open, [is_open, *filters], shown, **_QUIET)
+        step.then(choices, None, [name, source, to], **_QUIET)
 
     gr.on([name.change, source.change, page.submit, page.change], show, filters, shown, **_QUIET)
     gallery.select(choose, [found], [details, chosen], **_QUIET)
     download_button.click(
         download, [name, source], ready, api_visibility="private", show_progress_on=gallery
     ).success(None, js="() => document.querySelector('#gallery-zip').click()", **_QUIET)
+    box.expand(lambda: True, None, is_open, **_QUIET)
+    box.collapse(lambda: False, None, is_open, **_QUIET)
+    box.expand(choices, None, [name, source, to], **_QUIET)
+    box.expand(show, filters, shown, **_QUIET)
     steps = [
-        box.expand(choices, None, [name, source, to], **_QUIET),
         remove_button.click(remove, chosen, [details, removed], **_QUIET),
         relabel_button.click(relabel, [chosen, to], details, **_QUIET),
         undo_button.click(undo, removed, [details, removed], **_QUIET),
         erase_button.click(erase, None, [details, removed], js=_CONFIRM_ERASE, **_QUIET),
     ]
-    changed = [step.then(show, filters, shown, **_QUIET) for step in steps]
-    return undo_button, erase_button, changed
+    for step in steps:
+        follow(step)
+    return undo_button, erase_button, steps, follow
 
 
 def report_html(
