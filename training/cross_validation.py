@@ -30,6 +30,7 @@ from training.dataset import labels_of, load_images, training_columns, training_
 from training.epoch import Epoch
 from training.errors import InvalidCrossValidation
 from training.evaluate import auroc, columns_of, evaluate, none_column, rows_by
+from training.namesakes import without_namesakes
 from training.train import fit, predict_logits
 
 SPLIT_NAME = "cross-validation"
@@ -113,7 +114,8 @@ def cross_validate(
     Sources with validation images take part in the dealing: there the scenes are independent. Of
     the others, whose scenes are filmed objects, only none-of-these does, which has objects enough:
     it shows how things are taken that no network was taught to refuse. A class would lose much of
-    what it can be learned from, so its frames train in every fold.
+    what it can be learned from, so its frames train in every fold. What ``retrain`` leaves out is left
+    out here too.
 
     Args:
         snapshot: the images, their labels and splits; those of the test split are left alone.
@@ -131,6 +133,7 @@ def cross_validate(
     if config.schedule != "cosine":
         raise ValueError(f"schedule is {config.schedule!r}; cross-validation needs 'cosine'.")
     labels = labels_of(snapshot, with_none=config.none_of_these)
+    snapshot = without_namesakes(snapshot, labels)
     columns = training_columns(config, snapshot, labels)
     dealt, others = _parts(snapshot, labels)
     fixed = thin(others, config.max_per_variety)

@@ -17,7 +17,7 @@ from data.images import decode_image, load_model_input
 from data.snapshot import Snapshot, SnapshotImage
 from data.splits import Split
 from export.parity import Predict, onnx_predict
-from models.manifest import FEATURES_OUTPUT
+from models.manifest import FEATURES_OUTPUT, REHEARSAL_NAME
 from models.registry import ModelVersion
 from models.rehearsal import Rehearsal, RehearsedImage
 from training.augment import augment
@@ -186,6 +186,23 @@ def make_rehearsal(
             for i in chosen
         ),
     )
+
+
+def learned_from(version: ModelVersion, snapshot: Snapshot) -> Snapshot:
+    """Return the images of a snapshot that a version knows: what was added since is new to it.
+
+    They are those that it rehearses, or, where it has no such file, those of its sources.
+
+    Raises:
+        InvalidVersion: the version's rehearsal is damaged.
+    """
+    if REHEARSAL_NAME in version.checksums:
+        known = {i.digest for i in Rehearsal.read(version.verify(REHEARSAL_NAME)).images}
+        images = [image for image in snapshot.images if image.digest in known]
+    else:
+        sources = {source.name for source in version.manifest.sources}
+        images = [image for image in snapshot.images if image.source in sources]
+    return Snapshot.of(snapshot.root, images)
 
 
 def rehearsed(rehearsal: Rehearsal) -> Features:

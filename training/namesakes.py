@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from data.labels import BASE_LABELS, NONE_OF_THESE
-from data.snapshot import SnapshotImage
+from data.snapshot import Snapshot, SnapshotImage
 
 
 def namesakes(images: Iterable[SnapshotImage], labels: Iterable[str]) -> set[str]:
@@ -19,6 +19,13 @@ def namesakes(images: Iterable[SnapshotImage], labels: Iterable[str]) -> set[str
     added = set(labels) - {*BASE_LABELS, NONE_OF_THESE}
     varieties = {i.variety for i in images if i.label == NONE_OF_THESE}
     return {v for v in varieties if any(names_class(v, label) for label in added)}
+
+
+def without_namesakes(snapshot: Snapshot, labels: Iterable[str]) -> Snapshot:
+    """Return a snapshot without the pictures of none of the classes that show a class after all."""
+    renamed = namesakes(snapshot.images, labels)
+    kept = (i for i in snapshot.images if i.label != NONE_OF_THESE or i.variety not in renamed)
+    return Snapshot(snapshot.root, tuple(kept))
 
 
 def names_class(variety: str, label: str) -> bool:

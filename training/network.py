@@ -198,13 +198,13 @@ def widened_head(
     """Return kernel and bias of the last layer for other classes.
 
     Known classes and other things keep their columns. A new class begins as the other thing that
-    the network took it for; where it cannot refuse, as the mean of all classes.
+    the network took it for; where it cannot refuse or has no features, as the mean of all columns.
 
     Args:
         model: the network that the manifest describes.
         manifest: its labels and calibration.
         classes: of the new columns; those of other things stay behind them.
-        looks: the mean features of each new class, float32 (D,).
+        looks: the mean features of each new class, float32 (D,); empty for a network without.
     """
     kernel, bias = head_of(model)
     known = Columns.of_version(manifest)
@@ -215,7 +215,7 @@ def widened_head(
         if label in known.classes:
             row = known.classes.index(label)
             return kernel[:, row], float(bias[row])
-        if not known.kinds:
+        if not known.kinds or label not in looks:
             return kernel.mean(axis=1), float(bias.mean())
         row = first + int((looks[label] @ kernel[:, first:] + bias[first:]).argmax())
         return kernel[:, row], float(bias[row]) + shift

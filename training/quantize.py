@@ -27,7 +27,7 @@ from training.dataset import load_images, typical_images
 from training.errors import NoBackbone, NotEnoughData, QuantizedAlready
 from training.evaluate import score
 from training.examine import examination, statistics_of
-from training.features import Backbone, make_rehearsal
+from training.features import Backbone, learned_from, make_rehearsal
 from training.gate import Judged, judge
 from training.network import has_backbone, serving_network
 from training.pictures import confusion_pictures
@@ -49,8 +49,8 @@ def quantize(
 
     Args:
         start: a version in floats whose network has features.
-        snapshot: the store's images: some of training set the ranges, those of test judge, and all
-            are rehearsed.
+        snapshot: the store's images: some of training set the ranges, those of test judge, and
+            those that the version knows are rehearsed.
         registry: where it is published.
         on_stage: told in words what happens next.
         on_step: told how many images are looked at, and how many there are.
@@ -115,7 +115,8 @@ def quantize(
 
     def make_attachments(manifest: ModelManifest) -> dict[str, bytes]:
         on_stage("Keeping features to rehearse in a quick retraining")
-        rehearsal = make_rehearsal(Backbone.of(model, exported[-1]), snapshot, on_step)
+        known = learned_from(start, snapshot)
+        rehearsal = make_rehearsal(Backbone.of(model, exported[-1]), known, on_step)
         examined = examination(test.images, answers[-1], manifest, statistics_of(test.pixels))
         return confusion_pictures(manifest.metrics, labels) | {
             CARD_NAME: model_card(manifest).encode(),

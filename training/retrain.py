@@ -58,8 +58,9 @@ from training.epoch import Epoch
 from training.errors import NotEnoughData
 from training.evaluate import none_column, score
 from training.examine import examination, statistics_of
-from training.features import Backbone, make_rehearsal, photo_features
+from training.features import Backbone, learned_from, make_rehearsal, photo_features
 from training.gate import Judged, judge
+from training.namesakes import without_namesakes
 from training.network import (
     has_backbone,
     serving_head,
@@ -90,7 +91,8 @@ def retrain(
 ) -> ModelVersion:
     """Train a version from the snapshot, publish it, and return it.
 
-    An exception or Ctrl-C before the end leaves nothing published.
+    Pictures of none of the classes whose publisher calls them as an added class is called are left
+    out: they show it. An exception or Ctrl-C before the end leaves nothing published.
 
     Args:
         snapshot: the images, their labels and splits.
@@ -111,6 +113,7 @@ def retrain(
         ParityError: the exported model answers differently.
     """
     labels = labels_of(snapshot, with_none=config.none_of_these)
+    snapshot = without_namesakes(snapshot, labels)
     if start:
         columns = Columns.of_version(start.manifest, labels)
     else:
@@ -229,11 +232,12 @@ def _started_from(
 ) -> keras.Model:
     """Return the network of a version, with a column for each class that is new."""
     model = load_network(start)
+    new = set(columns.classes) - set(start.manifest.classes) if has_backbone(model) else ()
     looks = {
         label: photo_features(
             Backbone.of(model), root, [i for i in learned if i.label == label][:_LOOKED_AT]
         ).values.mean(axis=0)
-        for label in set(columns.classes) - set(start.manifest.classes)
+        for label in new
     }
     return with_head(model, *widened_head(model, start.manifest, columns.classes, looks))
 
@@ -362,14 +366,14 @@ def _library(name: str) -> str:
 
 
 def rehearse(version: ModelVersion, snapshot: Snapshot, progress: ConsoleProgress) -> Path:
-    """Write the features of a snapshot's images into a version's folder, and return the file.
+    """Write the features of the images that a version knows into its folder, and return the file.
 
     Raises:
         NoBackbone: the version's network has no features.
         InvalidVersion: the version's Keras file is missing, or not what was published.
     """
     backbone = Backbone.of_version(version, load_network(version))
-    rehearsal = make_rehearsal(backbone, snapshot, progress.on_step)
+    rehearsal = make_rehearsal(backbone, learned_from(version, snapshot), progress.on_step)
     return version.attach(REHEARSAL_NAME, rehearsal.to_bytes()).folder / REHEARSAL_NAME
 
 

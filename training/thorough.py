@@ -13,7 +13,6 @@ from models.registry import ModelRegistry, ModelVersion
 from training.config import SMOOTHING, TRAIN_SIDE, TrainConfig
 from training.epoch import Epoch
 from training.errors import NotEnoughData
-from training.namesakes import namesakes
 from training.retrain import retrain
 
 # Three quarters of the rate and a thirteenth of the steps that the shipped network was trained
@@ -78,9 +77,6 @@ def thorough_config(start: ModelManifest) -> TrainConfig:
 def teachable(snapshot: Snapshot, start: ModelManifest) -> Snapshot:
     """Return the images of the version's labels and of new classes with enough photos.
 
-    Pictures of none of the classes whose publisher calls them as a new class is called are left
-    out: they show it.
-
     Raises:
         NotEnoughData: a label of the version has too few images to rehearse, or it or a new class
             has none to judge by.
@@ -99,10 +95,4 @@ def teachable(snapshot: Snapshot, start: ModelManifest) -> Snapshot:
             "left to judge by. Add some more, of which a part is set aside, or retrain quickly."
         )
     labels.add(NONE_OF_THESE)
-    renamed = namesakes(snapshot.images, labels)
-    kept = (
-        image
-        for image in snapshot.images
-        if image.label in labels and not (image.label == NONE_OF_THESE and image.variety in renamed)
-    )
-    return Snapshot(snapshot.root, tuple(kept))
+    return Snapshot(snapshot.root, tuple(i for i in snapshot.images if i.label in labels))

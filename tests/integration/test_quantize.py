@@ -43,7 +43,7 @@ def quantize(state: Path, *flags: str) -> "subprocess.CompletedProcess[str]":
 
 
 def start_quantized(state: Path) -> None:
-    """Put v0001 in floats, NEXT of it in eight bits, and its photographs into an empty state."""
+    """Put v0001 in floats, NEXT of it in eight bits, and its photographs into a state."""
     start_state(state, blocks=4)
     store = DatasetStore(state / "store")
     for label, colour in COLOURS.items():
@@ -57,10 +57,10 @@ def start_quantized(state: Path) -> None:
 def state(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """v0001 in floats, NEXT of it in eight bits, and the photographs of a fourth colour too."""
     state = tmp_path_factory.mktemp("state")
-    start_quantized(state)
     store = DatasetStore(state / "store")
-    fill(store, "kiwi", KIWI, "uploads")
+    fill(store, "kiwi", KIWI, "uploads")  # v0001 knows nothing of it, and must not rehearse it
     store.close()
+    start_quantized(state)
     return state
 
 
@@ -157,7 +157,7 @@ def test_what_a_quick_retraining_rehearses_was_made_by_the_integers(state: Path)
 
     np.testing.assert_array_equal(rehearsal.features[row], expected.astype(np.float16))
     in_floats = Rehearsal.read(version_of(state, "v0001").folder / REHEARSAL_NAME)
-    assert len(in_floats.images) == len(rehearsal.images)
+    assert in_floats.images == rehearsal.images
     assert (in_floats.features != rehearsal.features).any()
 
 

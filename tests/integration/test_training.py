@@ -271,6 +271,27 @@ def test_a_cross_validation_of_other_images_is_refused(
     assert "InvalidCrossValidation" in refused.stderr
 
 
+def test_a_network_without_features_gets_a_column_for_a_new_class(
+    published: tuple[ModelVersion, str], state: Path
+) -> None:
+    code = (
+        "import sys; from pathlib import Path; from models.registry import ModelRegistry\n"
+        "from training.network import widened_head, with_head\n"
+        "from training.saved import load_network\n"
+        "version = ModelRegistry(Path(sys.argv[1])).get(sys.argv[2])\n"
+        "model = load_network(version)\n"
+        "classes = (*version.manifest.classes, 'kiwi')\n"
+        "print(with_head(model, *widened_head(model, version.manifest, classes, {})).output.shape)"
+    )
+
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(state / "models"), published[0].version],
+        capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+
+    assert done.stdout.strip() == f"(None, {len(LABELS) + 1})", done.stderr
+
+
 def test_interrupting_leaves_nothing_published(state: Path) -> None:
     before = _versions(state)
     process = subprocess.Popen(

@@ -1,11 +1,13 @@
 """Which folders of none of the classes show a class that somebody added."""
 
+from pathlib import Path
+
 import pytest
 
 from data.labels import NONE_OF_THESE
-from data.snapshot import SnapshotImage
+from data.snapshot import Snapshot, SnapshotImage
 from data.splits import Split
-from training.namesakes import names_class, namesakes
+from training.namesakes import names_class, namesakes, without_namesakes
 
 
 def image(variety: str, label: str = NONE_OF_THESE) -> SnapshotImage:
@@ -36,4 +38,8 @@ def test_a_folder_is_called_as_a_class_in_singular_or_plural(
 
 def test_only_added_classes_take_folders_from_none_of_these() -> None:
     images = [image("Pepper Orange 1"), image("Kiwi 1"), image("Kiwi 2", "kiwi"), image("Plum")]
-    assert namesakes(images, ("apple", "kiwi", "orange", NONE_OF_THESE)) == {"Kiwi 1"}
+    labels = ("apple", "kiwi", "orange", NONE_OF_THESE)
+
+    assert namesakes(images, labels) == {"Kiwi 1"}
+    kept = without_namesakes(Snapshot(Path(), tuple(images)), labels)
+    assert [i.variety for i in kept.images] == ["Pepper Orange 1", "Kiwi 2", "Plum"]
