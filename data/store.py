@@ -228,8 +228,14 @@ class DatasetStore:
                     batch.remove_files()
                     connection.rollback()
         except BaseException:
-            if batch is not None:  # a commit may fail too
-                batch.remove_files()
+            # A commit may fail too; and it may have succeeded, where a signal came right after it.
+            if batch is not None:
+                with self._engine.connect() as connection:
+                    query = select(_images.c.digest, _images.c.suffix)
+                    committed = connection.execute(
+                        query.where(_images.c.digest.in_(batch.changed))
+                    ).all()
+                batch.remove_files({_path(digest, suffix) for digest, suffix in committed})
             raise
 
     def add(self, content: bytes, **details: Any) -> AddOutcome:
@@ -343,21 +349,23 @@ class DatasetStore:
     def restore(self, digests: Iterable[str]) -> int:
         """Put removed images back, and return how many.
 
-        One that was added again stays as it is, and so does one whose file is gone.
+        One whose pixels are there again stays removed, and so does one whose file is gone.
         """
         wanted = _removed.c.digest.in_(list(digests))
         with self._engine.begin() as connection:
             rows = [dict(r) for r in connection.execute(select(_removed).where(wanted)).mappings()]
             present = set(connection.execute(select(_images.c.pixel_digest)).scalars())
-            rows = [r for r in rows if (self.images_dir / _path(r["digest"], r["suffix"])).exists()]
-            wanted = _removed.c.digest.in_([row["digest"] for row in rows])
-            back = [row for row in rows if row["pixel_digest"] not in present]
-            for row in back:
-                del row["removed_at"]
+            back = []
+            for row in rows:
+                there = (self.images_dir / _path(row["digest"], row["suffix"])).exists()
+                if there and row["pixel_digest"] not in present:
+                    present.add(row["pixel_digest"])
+                    back.append({name: row[name] for name in _NAMES})
+            digests = [row["digest"] for row in back]
             if back:
                 connection.execute(insert(_images), back)
-            connection.execute(delete(_removed).where(wanted))
-            self._note(connection, [row["digest"] for row in back])
+            connection.execute(delete(_removed).where(wanted, _IS_USED))
+            self._note(connection, digests)
         return len(back)
 
     def removed(self, limit: int | None = None) -> list[StoredImage]:
@@ -479,7 +487,8 @@ class StoreBatch:
         self.changed: list[str] = []  # digests of images that are new, or have another label
         # Per source and label, what scene joining compares with; read once a batch.
         self._scenes: dict[tuple[str, str], _HashIndex[tuple[str, Split]]] = {}
-        self._everything: _HashIndex[str] | None = None
+        # What a new picture may be nearly the same as: a test image first, then any.
+        self._near: tuple[_HashIndex[str], _HashIndex[str]] | None = None
 
     def add(
         self,
@@ -565,8 +574,9 @@ class StoreBatch:
         self.changed.append(digest)
         if scenes is not None:
             scenes.append(fingerprint, (scene, split))
-        if self._everything is not None:
-            self._everything.append(fingerprint, digest)
+        if self._near is not None:
+            for index in self._near[split != Split.TEST :]:
+                index.append(fingerprint, digest)
         return AddOutcome(AddResult.ADDED, image, near)
 
     def knows(self, content: bytes) -> bool:
@@ -581,10 +591,15 @@ class StoreBatch:
         """
         return look_at(content, self._limits)
 
-    def remove_files(self) -> None:
-        """Remove the files of a transaction that failed."""
+    def remove_files(self, kept: Collection[str] = ()) -> None:
+        """Remove the files of a transaction that failed.
+
+        Args:
+            kept: paths of files that stay, relative to the folder of the images.
+        """
         for path in self._written:
-            path.unlink(missing_ok=True)
+            if path.relative_to(self._images_dir).as_posix() not in kept:
+                path.unlink(missing_ok=True)
 
     def _find(self, query: Select[Any], wanted: str) -> StoredImage | None:
         row = self._connection.execute(query, {"wanted": wanted}).first()
@@ -619,11 +634,18 @@ class StoreBatch:
         return AddOutcome(AddResult.RELABELLED, replace(image, label=label))
 
     def _nearly_the_same(self, fingerprint: int) -> StoredImage | None:
-        if self._everything is None:
-            rows = self._connection.execute(select(_images.c.difference_hash, _images.c.digest))
-            self._everything = _HashIndex([(int(bits, 16), digest) for bits, digest in rows])
-        digest = self._everything.nearest(fingerprint, NEAR_DISTANCE_BITS)
-        return self._find(_WITH_DIGEST, digest) if digest else None
+        if self._near is None:
+            columns = (_images.c.difference_hash, _images.c.digest, _images.c.split)
+            rows = self._connection.execute(select(*columns)).all()
+            known = [(int(bits, 16), digest) for bits, digest, _ in rows]
+            tests = [
+                row for row, (_, _, split) in zip(known, rows, strict=True) if split == Split.TEST
+            ]
+            self._near = (_HashIndex(tests), _HashIndex(known))
+        for index in self._near:
+            if digest := index.nearest(fingerprint, NEAR_DISTANCE_BITS):
+                return self._find(_WITH_DIGEST, digest)
+        return None
 
     def _scene_index(self, source: str, label: str) -> "_HashIndex[tuple[str, Split]]":
         key = (source, label)

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from sqlalchemy import Connection, event
 
 from data.errors import InvalidImage, InvalidLabel
 from data.splits import Split
@@ -262,6 +263,52 @@ def test_restoring_what_was_added_again_keeps_one(store: DatasetStore) -> None:
 
     assert store.restore([digest]) == 0
     assert [i.label for i in store.images()] == ["lime"]
+
+
+def test_undo_keeps_hold_of_what_it_cannot_put_back(store: DatasetStore) -> None:
+    """Its pixels are there again in another file; its own file can still be deleted for good."""
+    add(store, picture(1))
+    (first,) = store.images()
+    store.remove([first.digest])
+    assert add(store, picture(1, "BMP")) is AddResult.ADDED
+
+    assert store.restore([first.digest]) == 0
+
+    assert [i.digest for i in store.removed()] == [first.digest]
+    assert store.erase_removed() == 1
+    assert not (store.images_dir / first.path).exists()
+    assert len(store.images()) == 1
+
+
+def test_an_interrupt_right_after_the_commit_keeps_the_files(
+    store: DatasetStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @event.listens_for(store._engine, "commit")
+    def interrupt(connection: Connection) -> None:
+        connection.connection.driver_connection.commit()
+        event.remove(store._engine, "commit", interrupt)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        add(store, picture(1))
+
+    (image,) = store.images()
+    assert store.read(image) == picture(1)
+
+
+def test_a_test_image_is_guarded_also_where_another_photo_is_nearer(store: DatasetStore) -> None:
+    for shift, split in ((0, Split.TRAIN), (1, Split.TEST)):
+        store.add(
+            picture(1, shift=shift), label="kiwi", source="shop", original_name="a.png",
+            split=split, joins_scenes=False,
+        )  # fmt: skip
+
+    again = store.add(
+        picture(1, shift=2), label="kiwi", source="uploads", original_name="b.png",
+        guards_test=True,
+    )  # fmt: skip
+
+    assert again.result is AddResult.IS_TEST
 
 
 def test_removed_images_are_deleted_for_good_with_their_files(store: DatasetStore) -> None:
