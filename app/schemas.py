@@ -95,7 +95,7 @@ class AlertBody(BaseModel):
     """Something to look at."""
 
     id: int
-    kind: str = Field(description="`retrain_failed`, `drift`, `errors`, `disk` or `model`.")
+    kind: str = Field(description="`retrain_failed`, `drift`, `errors`, `disk`, `model` or `mirror`.")
     subject: str
     message: str
     raised_at: str
@@ -355,11 +355,13 @@ UPLOAD_ERRORS: Final[dict[int | str, dict[str, Any]]] = OPERATOR_ERRORS | {
     413: {"model": ErrorBody, "description": "Too many bytes, files or classes."},
     415: {"model": ErrorBody, "description": "Not multipart."},
     422: {"model": ErrorBody, "description": "The class name breaks the rules."},
+    507: {"model": ErrorBody, "description": "The server's disk is full; nothing was kept."},
 }
 LEARNING_ERRORS: Final[dict[int | str, dict[str, Any]]] = OPERATOR_ERRORS | {
     400: {"model": ErrorBody, "description": "Malformed request, or a value out of range."},
     404: {"model": ErrorBody, "description": "No such job or version."},
     409: {"model": ErrorBody, "description": "It cannot start, or the version was rejected."},
+    507: {"model": ErrorBody, "description": "The server's disk is full; nothing was kept."},
 }
 PREDICT_ERRORS: Final[dict[int | str, dict[str, Any]]] = {
     400: {"model": ErrorBody, "description": "Malformed request, or no image in it."},

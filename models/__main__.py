@@ -36,7 +36,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m models", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m models", description=__doc__.replace("``", "'")
+    )
     parser.add_argument(
         "--state-dir",
         type=Path,
@@ -60,7 +62,7 @@ def _parser() -> argparse.ArgumentParser:
     delete.add_argument("version")
     delete.add_argument("--yes", action="store_true", help="do not ask")
     delete.set_defaults(run=_delete)
-    copy = commands.add_parser("copy", help="copy a version's model and manifest to a folder")
+    copy = commands.add_parser("copy", help="copy a version to a folder, without its pictures")
     copy.add_argument("version")
     copy.add_argument("folder", type=Path)
     copy.set_defaults(run=_copy)
@@ -82,14 +84,15 @@ def _list(options: argparse.Namespace, registry: ModelRegistry, console: Console
     active = registry.present()
     metrics = sorted({name for v in versions for name in v.manifest.metrics if "/test" in name})
     table = Table()
-    for column in ("Version", "Active", "Created (UTC)", "Network", *metrics):
-        table.add_column(column)
+    for column in ("Version", "Active", "Gate", "Created (UTC)", "Network", *metrics):
+        table.add_column(column, overflow="fold")
     for found in versions:
         manifest = found.manifest
         scores = [manifest.metrics.get(name) for name in metrics]
         table.add_row(
             manifest.version,
             "yes" if manifest.version == active else "",
+            "rejected" if manifest.rejected else "",
             f"{manifest.created_at:%Y-%m-%d %H:%M}",
             manifest.network,
             *(f"{score.accuracy:.2%}" if score else "-" for score in scores),

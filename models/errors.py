@@ -2,6 +2,7 @@
 
 ModelError
 ├── VersionNotFound   (LookupError)  no version of that name, or none at all
+│   └── NothingBefore                no version was chosen before the present one
 ├── InvalidVersion    (ValueError)   a version's files are damaged or do not match its manifest
 ├── VersionRejected   (RuntimeError) the gate refused it, and nobody overrode that on purpose
 ├── InvalidJob        (ValueError)   a file of a retrain job is missing or damaged
@@ -21,6 +22,18 @@ class VersionNotFound(ModelError, LookupError):
     def __init__(self, version: str, available: Sequence[str]) -> None:
         known = f"available: {', '.join(available)}" if available else "none is published"
         super().__init__(f"No model version {version!r:.60}; {known}.")
+        self.version = version
+
+
+class NothingBefore(VersionNotFound):
+    """No version was chosen before the present one, so there is nothing to return to."""
+
+    def __init__(self, version: str, available: Sequence[str]) -> None:
+        ModelError.__init__(
+            self,
+            f"No version was live before {version}. Choose one instead; available: "
+            f"{', '.join(available)}.",
+        )
         self.version = version
 
 

@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from models.card import CARD_NAME
-from models.errors import InvalidVersion, VersionInUse, VersionNotFound
+from models.errors import InvalidVersion, NothingBefore, VersionInUse, VersionNotFound
 from models.manifest import MANIFEST_NAME, MODEL_NAME, ModelManifest
 
 VERSIONS_NAME: Final = "versions"
@@ -398,7 +398,7 @@ class ModelRegistry:
         while earlier and earlier[-1] == history[-1]:  # what stood between was deleted
             earlier = earlier[:-1]
         if not earlier:
-            raise VersionNotFound("previous", sorted(available))
+            raise NothingBefore(self.present(), sorted(available))
         return earlier
 
     def _read_pointer(self) -> dict[str, Any]:

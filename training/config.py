@@ -118,7 +118,8 @@ class TrainConfig:
         for setting in fields(cls):
             default = setting.default if defaults else argparse.SUPPRESS
             flag = f"--{setting.name.replace('_', '-')}"
-            help_text = f"{setting.metadata['help']} (default: {setting.default})"
+            shown = {True: "yes", False: "no"}.get(setting.default, setting.default)
+            help_text = f"{setting.metadata['help']} (default: {shown})"
             if setting.default is MISSING:
                 raise TypeError(f"TrainConfig.{setting.name} needs a default")
             if isinstance(setting.default, bool):
@@ -126,7 +127,7 @@ class TrainConfig:
                     flag,
                     action=argparse.BooleanOptionalAction,
                     default=default,
-                    help=setting.metadata["help"],
+                    help=help_text,
                 )
             else:
                 parser.add_argument(

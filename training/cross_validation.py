@@ -114,8 +114,8 @@ def cross_validate(
     Sources with validation images take part in the dealing: there the scenes are independent. Of
     the others, whose scenes are filmed objects, only none-of-these does, which has objects enough:
     it shows how things are taken that no network was taught to refuse. A class would lose much of
-    what it can be learned from, so its frames train in every fold. What ``retrain`` leaves out is left
-    out here too.
+    what it can be learned from, so its frames train in every fold. Left out is what ``retrain``
+    leaves out.
 
     Args:
         snapshot: the images, their labels and splits; those of the test split are left alone.

@@ -348,7 +348,7 @@ def test_what_the_disk_does_not_take_is_answered_507_and_changes_nothing(
         ("POST", "/api/models/v0099/activate", b"", 404, "v0099"),
         ("DELETE", "/api/models/v0099", b"", 404, "v0099"),
         ("DELETE", "/api/models/v0001", b"", 409, "is live"),
-        ("POST", "/api/models/roll_back", b"", 404, "previous"),
+        ("POST", "/api/models/roll_back", b"", 404, "before v0001"),
         ("PUT", "/api/schedule", b'{"cron": "x"}', 400, "Wrong number of fields"),
         ("DELETE", "/api/jobs/3", b"", 405, "use GET"),
     ],

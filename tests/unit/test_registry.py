@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from models.errors import InvalidVersion, VersionInUse, VersionNotFound
+from models.errors import InvalidVersion, NothingBefore, VersionInUse, VersionNotFound
 from models.manifest import InputSpec, ModelManifest
 from models.registry import ModelRegistry, ModelVersion
 from tests.conftest import FullDisk
@@ -184,7 +184,7 @@ def test_roll_back_skips_deleted_versions_and_says_when_there_is_none(
     registry.activate("v0002")
     registry.delete("v0001")
 
-    with pytest.raises(VersionNotFound, match="'previous'"):
+    with pytest.raises(NothingBefore, match=r"No version was live before v.*available: v"):
         registry.roll_back()
 
     assert registry.active().version == "v0002"
