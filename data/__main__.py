@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import (
     BarColumn,
     DownloadColumn,
@@ -41,7 +42,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         run: Callable[[argparse.Namespace, Console], int | None] = options.run
         return run(options, console) or 0
     except DataError as error:
-        Console(stderr=True).print(f"[red]{type(error).__name__}[/]:", str(error), highlight=False)
+        Console(stderr=True).print(
+            f"[red]{type(error).__name__}[/]: {escape(str(error))}", highlight=False
+        )
         return 1
     except KeyboardInterrupt:
         Console(stderr=True).print("Stopped. What was imported stays; run it again to go on.")
@@ -130,7 +133,7 @@ def _import_one(state: Path, path: Path, source: Source | None, console: Console
 
 
 def _print_report(path: Path, report: ImportReport, console: Console) -> None:
-    console.print(f"{path.name}: read as {report.source.title}.", highlight=False)
+    console.print(f"{path.name}: read as {report.source.title}.", markup=False, highlight=False)
     if report.added:
         console.print(
             _by_split("Added", {(label,): _row(report.added, label) for label, _ in report.added})

@@ -64,6 +64,8 @@ class ImageLimits:
 
 
 DEFAULT_LIMITS: Final = ImageLimits()
+# Of what lies in the store: it was checked on its way in, maybe against higher limits than these.
+STORED_LIMITS: Final = ImageLimits(max_bytes=2_000_000_000, max_pixels=2_000_000_000)
 
 
 def decode_image(

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 
@@ -31,7 +32,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return run(options, registry, Console()) or 0
     except ModelError as error:
-        Console(stderr=True).print(f"[red]{type(error).__name__}[/]: {error}", highlight=False)
+        Console(stderr=True).print(
+            f"[red]{type(error).__name__}[/]: {escape(str(error))}", highlight=False
+        )
         return 1
 
 
@@ -129,7 +132,9 @@ def _copy(options: argparse.Namespace, registry: ModelRegistry, console: Console
     found = registry.get(options.version)
     found.verify()
     if options.folder.exists() and options.folder.samefile(found.folder):
-        console.print(f"{found.version} is in {options.folder} already; nothing was copied.")
+        console.print(
+            f"{found.version} is in {options.folder} already; nothing was copied.", markup=False
+        )
         return
     options.folder.mkdir(parents=True, exist_ok=True)
     kept: dict[str, str] = {}
@@ -143,7 +148,7 @@ def _copy(options: argparse.Namespace, registry: ModelRegistry, console: Console
     # The pictures stay behind, so the copy's manifest does not promise them.
     manifest = found.manifest.model_copy(update={"files": kept})
     write_atomically(options.folder / MANIFEST_NAME, manifest.to_json().encode())
-    console.print(f"{found.version} is copied to {options.folder}.")
+    console.print(f"{found.version} is copied to {options.folder}.", markup=False)
 
 
 def _check(options: argparse.Namespace, registry: ModelRegistry, console: Console) -> int:

@@ -6,7 +6,7 @@ ModelError
 ├── InvalidVersion    (ValueError)   a version's files are damaged or do not match its manifest
 ├── VersionRejected   (RuntimeError) the gate refused it, and nobody overrode that on purpose
 ├── InvalidJob        (ValueError)   a file of a retrain job is missing or damaged
-└── VersionInUse      (RuntimeError) a version that is needed cannot be deleted
+└── VersionInUse      (RuntimeError) a version that is needed cannot be deleted or changed
 """
 
 from collections.abc import Sequence

@@ -26,6 +26,8 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, Final
 
+from pydantic import ValidationError
+
 from models.card import CARD_NAME
 from models.errors import InvalidVersion, NothingBefore, VersionInUse, VersionNotFound
 from models.manifest import MANIFEST_NAME, MODEL_NAME, ModelManifest
@@ -225,6 +227,7 @@ class ModelRegistry:
                 raise InvalidVersion(f"The manifest of {folder.name} has another checksum.")
             attachments = make_attachments(manifest)
             manifest = manifest.model_copy(update={"files": checksums(attachments)})
+            _check_readable(manifest)
             for name, content in {**attachments, MODEL_NAME: model}.items():
                 write_atomically(folder / name, content)
             write_atomically(folder / MANIFEST_NAME, manifest.to_json().encode())
@@ -232,6 +235,24 @@ class ModelRegistry:
             shutil.rmtree(folder, ignore_errors=True)
             raise
         return ModelVersion(manifest, folder)
+
+    def changeable(self, version: str | None) -> ModelVersion:
+        """Return a version that files may be attached to.
+
+        Args:
+            version: None for the active one.
+
+        Raises:
+            VersionNotFound: no such version is published.
+            VersionInUse: it is the shipped baseline, which is read only.
+        """
+        found = self.get(version) if version else self.active()
+        if found.folder == self._baseline:
+            raise VersionInUse(
+                f"{found.version} is the shipped baseline, whose files stay as they are. Name a "
+                "version that was made here (--version)."
+            )
+        return found
 
     def activate(self, version: str, reason: str = "") -> ModelVersion:
         """Make the version the chosen one, and return it.
@@ -457,6 +478,18 @@ def write_atomically(path: Path, content: bytes) -> None:
 def checksum(content: bytes) -> str:
     """Return SHA-256 of a file's content, as manifests hold it."""
     return hashlib.sha256(content).hexdigest()
+
+
+def _check_readable(manifest: ModelManifest) -> None:
+    """Check that a manifest can be read again once it is written.
+
+    Raises:
+        InvalidVersion: it holds what JSON cannot, such as a number that is none.
+    """
+    try:
+        ModelManifest.model_validate_json(manifest.to_json())
+    except ValidationError as error:
+        raise InvalidVersion(f"The manifest of {manifest.version} holds {error}") from error
 
 
 def checksums(contents: Mapping[str, bytes]) -> dict[str, str]:

@@ -175,13 +175,16 @@ def draw_unknown(form: _Pixels, surface: _Pixels, side_px: int, rng: _Rng) -> _P
     return np.asarray(_compressed(_lit(picture, rng), rng), dtype=np.uint8)
 
 
-def draw_stranger(side_px: int, backgrounds: Sequence[_Pixels], rng: _Rng) -> _Pixels:
+def draw_stranger(
+    side_px: int, backgrounds: Sequence[_Pixels], classes: Sequence[str], rng: _Rng
+) -> _Pixels:
     """Return a made-up creature, coin, piece or knob, mostly on white: uint8 (side_px, side_px, 3).
 
     Args:
         side_px: side of the network's square input, in pixels.
         backgrounds: photos of none of the classes, that skins and surroundings are cut from; may be
             empty.
+        classes: what it must not be.
         rng: where every choice comes from.
     """
     alone, near = rng.random() < _ALONE, rng.random() < _NEAR
@@ -192,7 +195,7 @@ def draw_stranger(side_px: int, backgrounds: Sequence[_Pixels], rng: _Rng) -> _P
     elif kind < _COINS + _PIECES:
         stranger = draw_other_piece(longer, backgrounds, rng)
     elif kind < _COINS + _PIECES + _KNOBS:
-        stranger = draw_knob(longer, rng)
+        stranger = draw_knob(longer, classes, rng)
     else:
         stranger = draw_creature(longer, backgrounds, rng)
     if alone:

@@ -118,7 +118,9 @@ class TrainConfig:
         for setting in fields(cls):
             default = setting.default if defaults else argparse.SUPPRESS
             flag = f"--{setting.name.replace('_', '-')}"
-            shown = {True: "yes", False: "no"}.get(setting.default, setting.default)
+            shown = setting.default
+            if isinstance(shown, bool):
+                shown = "yes" if shown else "no"
             help_text = f"{setting.metadata['help']} (default: {shown})"
             if setting.default is MISSING:
                 raise TypeError(f"TrainConfig.{setting.name} needs a default")

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -45,13 +46,13 @@ class ConsoleProgress:
     def on_stage(self, stage: str) -> None:
         """Print what happens next."""
         self.close()
-        self._console.print(f"[bold]{stage}[/]")
+        self._console.print(f"[bold]{escape(stage)}[/]")
 
     def on_step(self, step: int, steps: int) -> None:
         """Move the bar."""
         if self._task is None:
-            self._bar.start()
             self._task = self._bar.add_task("train", total=steps)
+            self._bar.start()
         self._bar.update(self._task, completed=step)
 
     def on_epoch(self, epoch: "Epoch") -> None:
@@ -66,6 +67,8 @@ class ConsoleProgress:
         """Take the bar away, if there is one."""
         if self._task is not None:
             self._bar.stop()
+            self._bar.remove_task(self._task)
+            self._task = None
 
 
 def run_command(run: Callable[[ConsoleProgress], Callable[[Console], None]]) -> int:
@@ -134,7 +137,7 @@ def run_evaluation(
     if as_json:
         print(json.dumps(_as_json(report), indent=2))
     else:
-        console.print(f"{found.version} on {path.name}")
+        console.print(f"{found.version} on {path.name}", markup=False)
         _print_report(report, console)
     return 0
 
@@ -173,6 +176,7 @@ def print_cross_validation(
         console.print(f"{name}: accuracy of the folds {spread}.", highlight=False)
     console.print(
         f"Written to {path}. Train on all of them with 'python -m training --refit {path}'.",
+        markup=False,
         highlight=False,
     )
 
@@ -191,7 +195,9 @@ def _print_tables(
 
 
 def _print_error(error: Exception) -> int:
-    Console(stderr=True).print(f"[red]{type(error).__name__}[/]: {error}", highlight=False)
+    Console(stderr=True).print(
+        f"[red]{type(error).__name__}[/]: {escape(str(error))}", highlight=False
+    )
     return 1
 
 

@@ -143,13 +143,20 @@ def cross_validate(
         on_stage(f"Fold {fold + 1} of {folds}: judging {len(judged):,} of {len(dealt):,} images")
         seeded = replace(config, seed=config.seed + fold)
         data = training_data(
-            seeded, snapshot.root, [*fixed, *(dealt[row] for row in learned)], columns
+            seeded, snapshot.root, [*fixed, *_thinned([dealt[r] for r in learned], config)], columns
         )
         trained = fit(seeded, data, None, columns, on_epoch, on_step)
         images = load_images(snapshot.root, [dealt[row] for row in judged], labels, config.side_px)
         logits[judged] = predict_logits(trained.model, images, columns)
         fold_of[judged] = fold
     return _judge(snapshot, config, labels, dealt, logits, fold_of)
+
+
+def _thinned(images: Sequence[SnapshotImage], config: TrainConfig) -> list[SnapshotImage]:
+    """Return the images of a fold that train, thinned as ``retrain`` does: of training alone."""
+    train = [image for image in images if image.split == Split.TRAIN]
+    others = [image for image in images if image.split != Split.TRAIN]
+    return [*thin(train, config.max_per_variety), *others]
 
 
 def _parts(

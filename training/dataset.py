@@ -13,7 +13,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 from sklearn.utils.class_weight import compute_class_weight
 
-from data.images import load_model_input
+from data.images import STORED_LIMITS, load_model_input
 from data.labels import NONE_OF_THESE
 from data.snapshot import Snapshot, SnapshotImage
 from data.splits import Split
@@ -208,7 +208,9 @@ def load_images(
     pixels = np.empty((len(known), side_px, side_px, 3), dtype=np.uint8)
 
     def load(index: int) -> None:
-        pixels[index] = load_model_input((root / known[index].path).read_bytes(), side_px)
+        pixels[index] = load_model_input(
+            (root / known[index].path).read_bytes(), side_px, limits=STORED_LIMITS
+        )
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         list(pool.map(load, range(len(known))))

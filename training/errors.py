@@ -5,6 +5,7 @@ TrainingError
 ├── UnknownNetwork   (LookupError)  no network of that name in the table
 ├── NoBackbone       (ValueError)   a network has no features that could be rehearsed
 ├── QuantizedAlready (ValueError)   a version is in eight bits already
+├── RehearsesAlready (ValueError)   a version has its features to rehearse already
 ├── InvalidWeights   (ValueError)   a file of pretrained weights is not the expected one
 ├── InvalidCrossValidation (ValueError)  a file holds no result of a cross-validation, or another's
 └── MissingExtra     (ImportError)  an extra of the project is not installed
@@ -44,6 +45,16 @@ class QuantizedAlready(TrainingError, ValueError):
 
     def __init__(self, version: str) -> None:
         super().__init__(f"{version} is in eight bits already. Name a version in floats.")
+
+
+class RehearsesAlready(TrainingError, ValueError):
+    """A version has its features to rehearse already."""
+
+    def __init__(self, version: str) -> None:
+        super().__init__(
+            f"{version} has its features to rehearse already, of every image that it knows. Name a "
+            "version without (--version)."
+        )
 
 
 class InvalidWeights(TrainingError, ValueError):

@@ -15,11 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
 
-from data.images import load_model_input
+from data.images import STORED_LIMITS, load_model_input
 from data.labels import NONE_OF_THESE
 from data.snapshot import Snapshot, SnapshotImage
 from data.splits import Split
-from export.parity import onnx_predict
+from export.parity import onnx_predict, use_threads
 from models.decision import decide
 from models.errors import InvalidVersion
 from models.examination import (
@@ -155,7 +155,7 @@ def _load(root: Path, images: Sequence[SnapshotImage], side_px: int) -> NDArray[
     """Return pictures as the network sees them, uint8 (N, side_px, side_px, 3)."""
 
     def load(image: SnapshotImage) -> NDArray[np.uint8]:
-        return load_model_input((root / image.path).read_bytes(), side_px)
+        return load_model_input((root / image.path).read_bytes(), side_px, limits=STORED_LIMITS)
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         return np.stack(list(pool.map(load, images)))
@@ -165,9 +165,9 @@ def examine_from_flags(options: argparse.Namespace, take_snapshot: Callable[[], 
     """Run ``examine`` with its progress on the terminal, and return the exit status."""
 
     def run(progress: ConsoleProgress) -> Callable[[Console], None]:
-        registry = open_registry(options.state_dir)
-        version = registry.get(options.version) if options.version else registry.active()
+        use_threads(options.threads)
+        version = open_registry(options.state_dir).changeable(options.version)
         path = examine(version, take_snapshot(), progress)
-        return lambda console: console.print(f"Written to {path}.", highlight=False)
+        return lambda console: console.print(f"Written to {path}.", markup=False, highlight=False)
 
     return run_command(run)

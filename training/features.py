@@ -4,7 +4,7 @@ import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import Final, TypeVar
@@ -13,7 +13,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from data.images import decode_image, load_model_input
+from data.images import STORED_LIMITS, decode_image, load_model_input
 from data.snapshot import Snapshot, SnapshotImage
 from data.splits import Split
 from export.parity import Predict, onnx_predict
@@ -133,7 +133,10 @@ def photo_features(
         InvalidImage: a file of the snapshot is damaged.
     """
     side_px = backbone.side_px
-    pictures = (lambda i=i: load_model_input((root / i.path).read_bytes(), side_px) for i in images)
+    pictures = (
+        lambda i=i: load_model_input((root / i.path).read_bytes(), side_px, limits=STORED_LIMITS)
+        for i in images
+    )
     return Features(_run(backbone, pictures, len(images), on_progress), tuple(images))
 
 
@@ -158,7 +161,9 @@ def view_features(
     side_px = backbone.side_px
 
     def view(image: SnapshotImage, number: int) -> NDArray[np.uint8]:
-        pixels = decode_image((root / image.path).read_bytes(), target_side_px=KEPT_SIDE_PX)
+        pixels = decode_image(
+            (root / image.path).read_bytes(), limits=STORED_LIMITS, target_side_px=KEPT_SIDE_PX
+        )
         rng = np.random.default_rng((seed, number, int(image.digest[:8], 16)))
         return augment(pixels, side_px, (), rng)
 
@@ -197,8 +202,10 @@ def learned_from(version: ModelVersion, snapshot: Snapshot) -> Snapshot:
         InvalidVersion: the version's rehearsal is damaged.
     """
     if REHEARSAL_NAME in version.checksums:
-        known = {i.digest for i in Rehearsal.read(version.verify(REHEARSAL_NAME)).images}
-        images = [image for image in snapshot.images if image.digest in known]
+        # As the version knows them: a label that was corrected since is new to it.
+        paths = {image.digest: image.path for image in snapshot.images}
+        known = rehearsed(Rehearsal.read(version.verify(REHEARSAL_NAME))).images
+        images = [replace(i, path=paths[i.digest]) for i in known if i.digest in paths]
     else:
         sources = {source.name for source in version.manifest.sources}
         images = [image for image in snapshot.images if image.source in sources]

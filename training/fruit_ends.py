@@ -5,7 +5,7 @@ above, or the hollow of an apple. A fruit here is a ball that is coloured by the
 and around it, with a stalk where it has one. The figures are in ``training/EXPERIMENTS.md``.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter
 
+from training.namesakes import names_class
 from training.surfaces import FULL_TURN, Colour, Floats, mixed, near, noise, uneven
 
 _Rng = np.random.Generator
@@ -79,17 +80,22 @@ def draw_fruit_end(label: str, side_px: int, rng: _Rng) -> NDArray[np.uint8]:
     return np.asarray(paper, dtype=np.uint8)
 
 
-def draw_knob(side_px: int, rng: _Rng) -> Image.Image:
+def draw_knob(side_px: int, classes: Sequence[str], rng: _Rng) -> Image.Image:
     """Return a thing of the same build that is none of the fruit, on nothing: RGBA.
 
     Balls in colours that none has, with rings, segments, stars and knobs; tomatoes, peppers,
-    pumpkins and peaches.
+    pumpkins and peaches, unless they are a class that somebody added.
 
     Args:
         side_px: its width and height, in pixels.
+        classes: what it must not be.
         rng: where every choice comes from.
     """
-    looks = (_knob, _knob, _tomato, _pepper, _pumpkin, _peach)[int(rng.integers(6))]
+    others = [
+        looks for name, looks in _OTHERS.items() if not any(names_class(c, name) for c in classes)
+    ]
+    kinds = (_knob, _knob, *others)
+    looks = kinds[int(rng.integers(len(kinds)))]
     corners = float(rng.uniform(0.05, 0.14)) if looks is _pepper else 0.0
     return _built(looks, side_px, rng, corners=corners, glossy=rng.random() < 0.5)
 
@@ -390,5 +396,6 @@ _ENDS: Final = {
     "onion": _onion,
     "orange": _orange,
 }
+_OTHERS: Final = {"tomato": _tomato, "pepper": _pepper, "pumpkin": _pumpkin, "peach": _peach}
 END_LABELS: Final = tuple(_ENDS)
 _GLOSSY: Final = {"apple", "eggplant"}

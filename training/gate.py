@@ -227,7 +227,7 @@ def _accuracy(comparisons: Mapping[str, GateComparison], against: str) -> GateCh
     worse = [
         f"On {name} it gets {c.lost} of {c.images} photos wrong that {against} gets right, and "
         f"{c.gained} the other way round; by scenes {c.scenes_lost} and {c.scenes_gained}, which "
-        f"chance does once in {1 / c.p_value:,.0f} times."
+        f"chance does {_how_seldom(c.p_value)}."
         for name, c in comparisons.items()
         if c.lost > c.gained and c.p_value < SIGNIFICANCE
     ]
@@ -239,6 +239,10 @@ def _accuracy(comparisons: Mapping[str, GateComparison], against: str) -> GateCh
         f"{name} {c.accuracy:.1%} (was {c.active_accuracy:.1%})" for name, c in comparisons.items()
     )
     return _check("Accuracy", worse, f"Not worse than {against}: {shown}.")
+
+
+def _how_seldom(p_value: float) -> str:
+    return f"once in {1 / p_value:,.0f} times" if p_value > 1e-9 else "practically never"
 
 
 def _collapse(recalls: Mapping[str, Mapping[str, GateRecall]], against: str) -> GateCheck:

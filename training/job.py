@@ -17,6 +17,8 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, Final, TextIO
 
+from sqlalchemy.exc import OperationalError
+
 from data.errors import DataError
 from data.fetch import download, kept_if_valid
 from data.importer import import_archive
@@ -99,6 +101,10 @@ def _run(request: JobRequest | FetchRequest, progress: _ProgressFile) -> JobResu
     except (DataError, ExportError, ModelError, TrainingError, ValueError) as error:
         traceback.print_exc()
         return JobResult(message=str(error), failed=True)
+    except OperationalError as error:
+        traceback.print_exc()
+        words = f"The index of the photos could not be used ({error.orig}). Start it again."
+        return JobResult(message=words, failed=True)
     except OSError as error:
         traceback.print_exc()
         where = f" ({error.filename})" if error.filename else ""

@@ -7,11 +7,9 @@ is in ``training/EXPERIMENTS.md``.
 """
 
 import argparse
-import hashlib
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from datetime import UTC, datetime
 from functools import partial
 from typing import Final, TypeAlias
 
@@ -21,9 +19,7 @@ from numpy.typing import NDArray
 from data.snapshot import Snapshot
 from data.splits import Split
 from export.parity import check_parity, onnx_predict
-from models.card import CARD_NAME, model_card
-from models.examination import EXAMINATION_NAME
-from models.manifest import KERAS_NAME, REHEARSAL_NAME, ModelManifest
+from models.manifest import REHEARSAL_NAME, ModelManifest
 from models.registry import ModelRegistry, ModelVersion
 from training.columns import Columns
 from training.config import DRAWS, HEAD_DRAWN, SMOOTHING
@@ -31,20 +27,17 @@ from training.console import publish_again
 from training.dataset import load_images
 from training.epoch import Epoch
 from training.errors import NotEnoughData
-from training.evaluate import score
-from training.examine import examination, statistics_of
 from training.features import Backbone
-from training.gate import Judged, judge
 from training.head import PULL_NEW, fit_head
 from training.network import head_of, with_head
-from training.pictures import confusion_pictures
+from training.publishing import reheaded, remade, remade_files
 from training.quick import probabilities_of
-from training.retrain import library_versions, predict_all, reheaded
 from training.sampling import PhotoPool, draw_batch, load_pool
 from training.saved import load_network, model_file
+from training.train import use_threads
 
 # How often pictures of no kind that a publisher names count, most of which are made up: they stand
-# for everything that people photograph.
+# for everything that people photograph. Where kinds are not told apart, as often as the others.
 OTHERS_WEIGHT: Final = 3.0
 _Batch: TypeAlias = tuple[NDArray[np.uint8], NDArray[np.int64]]
 _BATCH: Final = 32
@@ -79,6 +72,7 @@ def fit_last_layer(
         on_epoch: told what each iteration of the fit gave.
 
     Raises:
+        ValueError: none is to be drawn.
         NotEnoughData: the version cannot refuse, or the store lacks images to draw from or to judge
             by.
         NoBackbone: the version's network has no features.
@@ -87,6 +81,8 @@ def fit_last_layer(
     """
     on_stage(f"Reading {start.version}")
     manifest = start.manifest
+    if drawn < 1:
+        raise ValueError(f"{drawn} pictures cannot be drawn; the least is 1 (--drawn).")
     if manifest.none_label is None:
         raise NotEnoughData(f"{start.version} cannot refuse. Name a version that can.")
     columns = Columns.of_version(manifest)
@@ -116,7 +112,7 @@ def fit_last_layer(
     head, history = fit_head(
         features,
         targets,
-        np.where(targets == others[-1], OTHERS_WEIGHT, 1.0),
+        np.where(targets == others[-1], OTHERS_WEIGHT if len(others) > 1 else 1.0, 1.0),
         (kernel, bias),
         dict.fromkeys(others, PULL_NEW),
         float(manifest.training.get(SMOOTHING, 0.0)),
@@ -142,44 +138,23 @@ def fit_last_layer(
 
     def make_manifest(version: str, content: bytes) -> ModelManifest:
         on_stage(f"Judging it on {len(test):,} test images beside {start.version}")
-        answers.append(predict_all(onnx_predict(content), test.pixels))
-        before = predict_all(onnx_predict(start.verify().read_bytes()), test.pixels)
-        fitted = manifest.model_copy(
-            update={
-                "version": version,
-                "created_at": datetime.now(UTC),
-                "sha256": hashlib.sha256(content).hexdigest(),
-                "size_bytes": len(content),
-                "training": manifest.training
-                | {
-                    "head_drawn": drawn,
-                    "head_draws": DRAWS,
-                    "head_others_weight": OTHERS_WEIGHT,
-                    "head_pull": PULL_NEW,
-                    "head_seed": seed,
-                },
-                "history": history,
-                "metrics": manifest.metrics
-                | score(test.images, answers[-1], manifest.labels, manifest.none_threshold),
-                "snapshot": snapshot.digest,
-                "parity": parity,
-                "libraries": library_versions(),
-                "parent": start.version,
-                "files": {},
-            }
-        )
-        gate = judge(test.images, Judged(answers[-1], fitted), Judged(before, manifest))
-        return fitted.model_copy(update={"gate": gate})
+        how = {
+            "head_drawn": drawn,
+            "head_draws": DRAWS,
+            "head_others_weight": OTHERS_WEIGHT,
+            "head_pull": PULL_NEW,
+            "head_seed": seed,
+        }
+        changes = {"training": manifest.training | how, "history": history, "parity": parity}
+        published, found = remade(start, version, content, test, changes)
+        answers.append(found)
+        return published
 
     def make_attachments(published: ModelManifest) -> dict[str, bytes]:
-        examined = examination(test.images, answers[-1], published, statistics_of(test.pixels))
         # Of the same layers as before, the features are the same too.
         rehearsal = {REHEARSAL_NAME} & start.checksums.keys()
-        return confusion_pictures(published.metrics, manifest.labels) | {
-            CARD_NAME: model_card(published).encode(),
-            EXAMINATION_NAME: examined.to_bytes(),
-            KERAS_NAME: model_file(trained),
-            **{name: start.verify(name).read_bytes() for name in rehearsal},
+        return remade_files(published, test, answers[-1], model_file(trained)) | {
+            name: start.verify(name).read_bytes() for name in rehearsal
         }
 
     return registry.publish(make_model, make_manifest, make_attachments)
@@ -187,6 +162,7 @@ def fit_last_layer(
 
 def fit_head_from_flags(options: argparse.Namespace, take_snapshot: Callable[[], Snapshot]) -> int:
     """Run ``fit_last_layer`` with its progress on the terminal, and return the exit status."""
+    use_threads(options.threads)
     return publish_again(options, take_snapshot, partial(fit_last_layer, drawn=options.drawn))
 
 

@@ -6,33 +6,25 @@ and published as the next version. Retrainings that start from it stay in eight 
 """
 
 import argparse
-import hashlib
 from collections.abc import Callable
-from datetime import UTC, datetime
 
 import numpy as np
 from numpy.typing import NDArray
 
 from data.snapshot import Snapshot
 from data.splits import Split
-from export.parity import onnx_predict
 from export.quantize import quantized
-from models.card import CARD_NAME, model_card
-from models.examination import EXAMINATION_NAME
 from models.manifest import KERAS_NAME, REHEARSAL_NAME, ModelManifest
 from models.registry import ModelRegistry, ModelVersion
 from training.columns import Columns
 from training.console import publish_again
 from training.dataset import load_images, typical_images
 from training.errors import NoBackbone, NotEnoughData, QuantizedAlready
-from training.evaluate import score
-from training.examine import examination, statistics_of
 from training.features import Backbone, learned_from, make_rehearsal
-from training.gate import Judged, judge
 from training.network import has_backbone, serving_network
-from training.pictures import confusion_pictures
-from training.retrain import exported_network, library_versions, predict_all
+from training.publishing import exported_network, remade, remade_files
 from training.saved import load_network
+from training.train import use_threads
 
 
 def quantize(
@@ -92,37 +84,18 @@ def quantize(
 
     def make_manifest(version: str, content: bytes) -> ModelManifest:
         on_stage(f"Judging it on {len(test):,} test images beside {start.version}")
-        found = predict_all(onnx_predict(content), test.pixels)
-        before = predict_all(onnx_predict(start.verify().read_bytes()), test.pixels)
+        changes = {"precision": "int8", "parity": parity}
+        manifest, found = remade(start, version, content, test, changes)
         answers.append(found)
-        scores = score(test.images, found, labels, start.manifest.none_threshold)
-        manifest = start.manifest.model_copy(
-            update={
-                "version": version,
-                "created_at": datetime.now(UTC),
-                "precision": "int8",
-                "sha256": hashlib.sha256(content).hexdigest(),
-                "size_bytes": len(content),
-                "metrics": start.manifest.metrics | scores,
-                "parity": parity,
-                "libraries": library_versions(),
-                "parent": start.version,
-                "files": {},
-            }
-        )
-        gate = judge(test.images, Judged(found, manifest), Judged(before, start.manifest))
-        return manifest.model_copy(update={"gate": gate})
+        return manifest
 
     def make_attachments(manifest: ModelManifest) -> dict[str, bytes]:
         on_stage("Keeping features to rehearse in a quick retraining")
         known = learned_from(start, snapshot)
         rehearsal = make_rehearsal(Backbone.of(model, exported[-1]), known, on_step)
-        examined = examination(test.images, answers[-1], manifest, statistics_of(test.pixels))
-        return confusion_pictures(manifest.metrics, labels) | {
-            CARD_NAME: model_card(manifest).encode(),
-            EXAMINATION_NAME: examined.to_bytes(),
-            KERAS_NAME: start.verify(KERAS_NAME).read_bytes(),
-            REHEARSAL_NAME: rehearsal.to_bytes(),
+        network = start.verify(KERAS_NAME).read_bytes()
+        return remade_files(manifest, test, answers[-1], network) | {
+            REHEARSAL_NAME: rehearsal.to_bytes()
         }
 
     return registry.publish(make_model, make_manifest, make_attachments)
@@ -130,4 +103,5 @@ def quantize(
 
 def quantize_from_flags(options: argparse.Namespace, take_snapshot: Callable[[], Snapshot]) -> int:
     """Run ``quantize`` with its progress on the terminal, and return the exit status."""
+    use_threads(options.threads)
     return publish_again(options, take_snapshot, quantize)

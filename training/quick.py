@@ -6,7 +6,7 @@ rehearsed from the features that ship with that version, so their photographs ne
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
@@ -48,7 +48,7 @@ from training.label_errors import likely_mislabelled
 from training.namesakes import namesakes
 from training.network import head_of, widened_head, with_head
 from training.pictures import confusion_pictures
-from training.retrain import library_versions, reheaded
+from training.publishing import library_versions, reheaded
 from training.sampling import shares
 from training.saved import load_network, model_file
 
@@ -173,14 +173,11 @@ def quick_retrain(
                 "others": {},
                 "history": history,
                 "snapshot": snapshot.digest,
-                "sources": _sources(start.manifest.sources, plan.fresh),
+                "sources": _sources(start.manifest.sources, (*plan.known.images, *plan.fresh)),
                 "parity": parity,
                 "libraries": library_versions(),
                 "parent": start.version,
-                "learned": {
-                    label: sorted({learned[row].digest[:DIGEST_PART] for row in rows})
-                    for label, rows in rows_by(i.label for i in learned).items()
-                },
+                "learned": _learned(start.manifest.learned, learned),
             }
         )  # fmt: skip
         test = fitting.test
@@ -425,8 +422,18 @@ def probabilities_of(
     return np.exp(calibrated(logits, temperature, manifest.none_column, shift)).astype(np.float32)
 
 
-def _sources(known: Sequence[DataSource], fresh: Sequence[SnapshotImage]) -> list[DataSource]:
-    """Return the sources with those of the new photos; a public one keeps its attribution."""
+def _learned(
+    before: Mapping[str, Sequence[str]], learned: Sequence[SnapshotImage]
+) -> dict[str, list[str]]:
+    """Return the digests of what it learned by label, with those that it has from before."""
+    found = {label: set(digests) for label, digests in before.items()}
+    for image in learned:
+        found.setdefault(image.label, set()).add(image.digest[:DIGEST_PART])
+    return {label: sorted(digests) for label, digests in found.items()}
+
+
+def _sources(known: Sequence[DataSource], images: Sequence[SnapshotImage]) -> list[DataSource]:
+    """Return the sources with those of one's own photos; a public one keeps its attribution."""
     public = [source for source in known if source.licence]
     named = {source.name for source in public}
     added = [
@@ -434,9 +441,9 @@ def _sources(known: Sequence[DataSource], fresh: Sequence[SnapshotImage]) -> lis
             name=name,
             licence="",
             citation="",
-            images=dict(Counter(str(fresh[row].split) for row in rows)),
+            images=dict(Counter(str(images[row].split) for row in rows)),
         )
-        for name, rows in rows_by(image.source for image in fresh).items()
+        for name, rows in rows_by(image.source for image in images).items()
         if name not in named
     ]
     return [*public, *added]

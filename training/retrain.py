@@ -1,4 +1,4 @@
-"""The retrain flow, on one screen: snapshot, train, evaluate, export, parity, publish.
+"""The retrain flow: snapshot, train, export, parity, evaluate, publish.
 
 Reads a snapshot file and publishes a version; what the app does with either is not its business.
 Run it as ``python -m training.retrain SNAPSHOT``.
@@ -9,9 +9,7 @@ import hashlib
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from importlib.metadata import version as library_version
 from pathlib import Path
-from typing import Any
 
 import keras
 import numpy as np
@@ -23,15 +21,13 @@ from data.snapshot import Snapshot, SnapshotImage, thin
 from data.sources import PUBLIC_SOURCES
 from data.splits import Split
 from data.state import cross_validations_dir, state_dir
-from export.convert import on_backbone_of, to_onnx
-from export.parity import Predict, check_parity, onnx_predict
+from export.parity import onnx_predict
 from export.quantize import quantized
 from models.card import CARD_NAME, model_card
 from models.examination import EXAMINATION_NAME
 from models.manifest import (
     KERAS_NAME,
     MAPS_OUTPUT,
-    OUTPUT_NAME,
     REHEARSAL_NAME,
     DataSource,
     EvaluationMetrics,
@@ -55,7 +51,7 @@ from training.dataset import (
     typical_images,
 )
 from training.epoch import Epoch
-from training.errors import NotEnoughData
+from training.errors import NotEnoughData, RehearsesAlready
 from training.evaluate import none_column, score
 from training.examine import examination, statistics_of
 from training.features import Backbone, learned_from, make_rehearsal, photo_features
@@ -63,19 +59,16 @@ from training.gate import Judged, judge
 from training.namesakes import without_namesakes
 from training.network import (
     has_backbone,
-    serving_head,
     serving_network,
     widened_head,
     with_head,
 )
 from training.pictures import confusion_pictures, history_picture
+from training.publishing import exported_network, library_versions, predict_all
 from training.saved import load_network, model_file
 from training.train import fit, predict_logits, use_threads
 
-_PARITY_IMAGES = 24
 _LOOKED_AT = 100  # photos of a new class, for the column that it begins with
-_EVALUATION_BATCH = 64
-_LIBRARIES = ("keras", "tensorflow", "tf2onnx", "onnx", "onnxruntime", "numpy", "pillow")
 
 
 def retrain(
@@ -255,8 +248,8 @@ def _gate(
         for row, image in enumerate(images)
         if image.split == Split.TEST or image.label not in start.manifest.labels
     ]
-    pixels = np.concatenate([part.pixels for part in judged])[rows]
-    before = predict_all(onnx_predict(start.verify().read_bytes()), pixels)
+    predict = onnx_predict(start.verify().read_bytes())
+    before = np.concatenate([predict_all(predict, part.pixels) for part in judged])[rows]
     return judge(
         [images[row] for row in rows],
         Judged(np.concatenate(answers)[rows], manifest),
@@ -264,73 +257,6 @@ def _gate(
         # A network that has learned a label does not doubt it any more.
         suspects=start.manifest.gate.suspects if start.manifest.gate else (),
     )
-
-
-def exported_network(
-    serving: keras.Model,
-    labels: tuple[str, ...],
-    version: str,
-    input_spec: InputSpec,
-    pixels: NDArray[np.uint8],
-) -> tuple[bytes, dict[str, float]]:
-    """Return a network as an ONNX file in floats, and how far its answers are from Keras's.
-
-    Args:
-        serving: what ``serving_network`` returns.
-        labels, version, input_spec: of the file's metadata.
-        pixels: uint8 (N, side_px, side_px, 3); a few of them are compared.
-
-    Raises:
-        ConversionError: it cannot be exported.
-        ParityError: the file answers differently.
-    """
-    content = to_onnx(serving, labels=labels, version=version, input_spec=input_spec)
-    errors = check_parity(
-        lambda images: np.asarray(serving(images, training=False)[OUTPUT_NAME]),
-        onnx_predict(content),
-        pixels[:: max(1, len(pixels) // _PARITY_IMAGES)],
-    )
-    return content, errors
-
-
-def reheaded(
-    start: ModelVersion,
-    model: keras.Model,
-    columns: Columns,
-    labels: tuple[str, ...],
-    version: str,
-) -> bytes:
-    """Return the ONNX file of a version with another last layer, in its precision.
-
-    Args:
-        start: the version; its calibration stays.
-        model: its network with that layer.
-        columns: what the layer's outputs stand for.
-        labels, version: of the file's metadata.
-
-    Raises:
-        ConversionError: it cannot be exported.
-        InvalidVersion: the version's ONNX file is damaged.
-    """
-    told: dict[str, Any] = {
-        "labels": labels, "version": version, "input_spec": start.manifest.input
-    }  # fmt: skip
-    calibration = start.manifest.calibration
-    if start.manifest.precision == "float32":
-        return to_onnx(serving_network(model, columns, calibration), **told)
-    last = serving_head(model, columns, calibration)
-    return on_backbone_of(start.verify().read_bytes(), last, **told)
-
-
-def predict_all(predict: Predict, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Return the probabilities of all images, float32 (N, K), a batch at a time.
-
-    Args:
-        predict: as ``onnx_predict`` returns it.
-        pixels: uint8 (N, side_px, side_px, 3).
-    """
-    starts = range(0, len(pixels), _EVALUATION_BATCH)
-    return np.concatenate([predict(pixels[s : s + _EVALUATION_BATCH]) for s in starts])
 
 
 def _sources(snapshot: Snapshot) -> list[DataSource]:
@@ -350,28 +276,16 @@ def _sources(snapshot: Snapshot) -> list[DataSource]:
     ]
 
 
-def library_versions() -> dict[str, str]:
-    """Return the versions of what trains and exports, for the manifest."""
-    return {name: _library(name) for name in _LIBRARIES}
-
-
-def _library(name: str) -> str:
-    # The same TensorFlow release goes by two names.
-    for package in (name, f"{name}-cpu"):
-        try:
-            return library_version(package)
-        except ModuleNotFoundError:
-            continue
-    return "unknown"
-
-
 def rehearse(version: ModelVersion, snapshot: Snapshot, progress: ConsoleProgress) -> Path:
     """Write the features of the images that a version knows into its folder, and return the file.
 
     Raises:
+        RehearsesAlready: it has such a file, with features of images that the store may lack.
         NoBackbone: the version's network has no features.
         InvalidVersion: the version's Keras file is missing, or not what was published.
     """
+    if REHEARSAL_NAME in version.checksums:
+        raise RehearsesAlready(version.version)
     backbone = Backbone.of_version(version, load_network(version))
     rehearsal = make_rehearsal(backbone, learned_from(version, snapshot), progress.on_step)
     return version.attach(REHEARSAL_NAME, rehearsal.to_bytes()).folder / REHEARSAL_NAME
@@ -381,10 +295,10 @@ def rehearse_from_flags(options: argparse.Namespace, take_snapshot: Callable[[],
     """Run ``rehearse`` with its progress on the terminal, and return the exit status."""
 
     def run(progress: ConsoleProgress) -> Callable[[Console], None]:
-        registry = open_registry(options.state_dir)
-        version = registry.get(options.version) if options.version else registry.active()
+        use_threads(options.threads)
+        version = open_registry(options.state_dir).changeable(options.version)
         path = rehearse(version, take_snapshot(), progress)
-        return lambda console: console.print(f"Written to {path}.", highlight=False)
+        return lambda console: console.print(f"Written to {path}.", markup=False, highlight=False)
 
     return run_command(run)
 

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from data.drawings import EXAMPLE_LABELS, draw_fruit
-from data.images import decode_image
+from data.images import STORED_LIMITS, decode_image
 from data.labels import NONE_OF_THESE
 from data.snapshot import SnapshotImage
 from training.augment import (
@@ -95,7 +95,11 @@ def load_pool(root: Path, images: Sequence[SnapshotImage], columns: Columns) -> 
     known = [image for image in images if image.label in columns.labels]
 
     def load(image: SnapshotImage) -> NDArray[np.uint8]:
-        return _shrunk(decode_image((root / image.path).read_bytes(), target_side_px=KEPT_SIDE_PX))
+        return _shrunk(
+            decode_image(
+                (root / image.path).read_bytes(), limits=STORED_LIMITS, target_side_px=KEPT_SIDE_PX
+            )
+        )
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         pixels = tuple(pool.map(load, known))
@@ -177,7 +181,7 @@ def _draw_made_up(
     if scenery:
         return np.asarray(draw_scenery(side_px, rng), dtype=np.uint8)
     if stranger:
-        return draw_stranger(side_px, pool.backgrounds, rng)
+        return draw_stranger(side_px, pool.backgrounds, pool.columns.classes, rng)
     if dish:
         return draw_served(side_px, pool.backgrounds, rng)
     if unknown and pool.forms and pool.backgrounds:

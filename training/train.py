@@ -1,5 +1,6 @@
 """Fit a network: the seed's recipe of early stopping, a falling learning rate and class weights."""
 
+import math
 import tempfile
 import time
 from collections.abc import Callable
@@ -304,7 +305,8 @@ class _Reporter(keras.callbacks.Callback):  # type: ignore[misc]  # keras has no
 
 
 def _by_epoch(history: dict[str, list[float]]) -> list[dict[str, float]]:
+    """Return the numbers of each epoch; what is none is left out, for JSON has no such number."""
     return [
-        {name: float(values[epoch]) for name, values in history.items()}
+        {name: float(v[epoch]) for name, v in history.items() if math.isfinite(v[epoch])}
         for epoch in range(len(history["loss"]))
     ]

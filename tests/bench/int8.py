@@ -29,7 +29,7 @@ from training.columns import Columns
 from training.dataset import load_images
 from training.evaluate import score
 from training.network import serving_network
-from training.retrain import predict_all
+from training.publishing import predict_all
 from training.saved import load_network
 
 _RUNS = 5  # of one model, before it is the other's turn

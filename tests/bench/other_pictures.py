@@ -37,7 +37,7 @@ from export.parity import onnx_predict
 from models.decision import decide
 from models.registry import ModelVersion, open_registry
 from training.evaluate import auroc
-from training.retrain import predict_all
+from training.publishing import predict_all
 
 _SETS: Final = {
     "cut-out photographs": ("tuxpaint-stamps-default",),

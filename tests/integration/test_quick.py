@@ -65,12 +65,12 @@ def publish_start(state: Path, blocks: int = 0) -> None:
     import keras
     from keras import layers
 
+    from export.convert import to_onnx
     from models.manifest import Calibration, OtherMetrics
     from training.columns import OTHER, Columns
     from training.dataset import load_images
     from training.features import Backbone, make_rehearsal
     from training.network import serving_network
-    from training.retrain import to_onnx
 
     store = DatasetStore(state / "base")
     snapshot = store.snapshot()

@@ -1,5 +1,7 @@
 """Made-up fruit from its end stands on white in its own colours; knobs share its build."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -7,6 +9,7 @@ from PIL import Image
 pytest.importorskip("scipy")
 
 from data.labels import BASE_LABELS
+from training import fruit_ends
 from training.augment import cut_out, is_on_white
 from training.fruit_ends import END_LABELS, draw_fruit_end, draw_knob
 
@@ -64,7 +67,7 @@ def test_most_eggplants_show_a_calyx_in_their_middle() -> None:
 
 def test_knobs_have_the_build_and_any_colours() -> None:
     rng = np.random.default_rng(0)
-    made = [draw_knob(60, rng) for _ in range(60)]
+    made = [draw_knob(60, [], rng) for _ in range(60)]
 
     assert {(m.mode, m.size) for m in made} == {("RGBA", (60, 60))}
     opaque = [np.asarray(m)[np.asarray(m)[..., 3] == 255][:, :3] for m in made]
@@ -73,8 +76,27 @@ def test_knobs_have_the_build_and_any_colours() -> None:
     assert set(strongest) == {0, 1, 2}
 
 
+def test_what_somebody_added_as_a_class_is_no_knob(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn = set[str]()
+
+    def spy(name: str) -> Callable[..., object]:
+        looks = fruit_ends._OTHERS[name]
+        return lambda ball, rng: (drawn.add(name), looks(ball, rng))[1]
+
+    for name in list(fruit_ends._OTHERS):
+        monkeypatch.setitem(fruit_ends._OTHERS, name, spy(name))
+    rng = np.random.default_rng(0)
+
+    for _ in range(60):
+        draw_knob(16, ["apple", "cherry tomatoes", "bell pepper"], rng)
+    assert drawn == {"pumpkin", "peach"}
+    for _ in range(60):
+        draw_knob(16, ["apple", "banana"], rng)
+    assert drawn == {"tomato", "pepper", "pumpkin", "peach"}
+
+
 def test_edges_are_smooth() -> None:
-    opacity = np.asarray(draw_knob(120, np.random.default_rng(0)).getchannel("A"))
+    opacity = np.asarray(draw_knob(120, [], np.random.default_rng(0)).getchannel("A"))
 
     assert 100 < ((opacity > 0) & (opacity < 255)).sum() < 3000
 
@@ -83,4 +105,4 @@ def test_the_smallest_sides_can_be_drawn() -> None:
     rng = np.random.default_rng(0)
 
     assert {draw_fruit_end(label, 16, rng).shape for label in END_LABELS * 9} == {(16, 16, 3)}
-    assert all(isinstance(draw_knob(8, rng), Image.Image) for _ in range(60))
+    assert all(isinstance(draw_knob(8, [], rng), Image.Image) for _ in range(60))

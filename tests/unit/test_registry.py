@@ -367,3 +367,22 @@ def test_a_name_that_no_version_can_have_is_not_found_in_few_words(
 
     assert len(str(caught.value)) < 200
     assert str(registry._root) not in str(caught.value)
+
+
+def test_the_shipped_baseline_takes_no_further_files(tmp_path: Path) -> None:
+    registry = ModelRegistry(tmp_path / "models", baseline(tmp_path / "baseline"))
+
+    with pytest.raises(VersionInUse, match="v0003 is the shipped baseline, whose files stay"):
+        registry.changeable(None)
+
+    assert registry.changeable(publish(registry).version).version == "v0004"
+
+
+def test_a_manifest_that_could_not_be_read_again_is_not_published(registry: ModelRegistry) -> None:
+    def diverged(version: str, content: bytes) -> ModelManifest:
+        return manifest(version, content).model_copy(update={"history": [{"loss": float("nan")}]})
+
+    with pytest.raises(InvalidVersion, match="manifest of v0001 holds"):
+        registry.publish(lambda version: b"model", diverged)
+
+    assert not registry.list()

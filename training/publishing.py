@@ -1,0 +1,173 @@
+"""What the flows share that publish a version: its ONNX file, its answers and further files."""
+
+import hashlib
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from importlib.metadata import version as library_version
+from typing import Any, Final
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from export.convert import on_backbone_of, to_onnx
+from export.parity import Predict, check_parity, onnx_predict
+from models.card import CARD_NAME, model_card
+from models.examination import EXAMINATION_NAME
+from models.manifest import KERAS_NAME, OUTPUT_NAME, InputSpec, ModelManifest
+from models.registry import ModelVersion
+from training.columns import Columns
+from training.cross_validation import SPLIT_NAME
+from training.dataset import LabelledImages
+from training.evaluate import score
+from training.examine import examination, statistics_of
+from training.gate import Judged, judge
+from training.network import serving_head, serving_network
+from training.pictures import confusion_pictures
+
+_PARITY_IMAGES: Final = 24
+_EVALUATION_BATCH: Final = 64
+_LIBRARIES: Final = ("keras", "tensorflow", "tf2onnx", "onnx", "onnxruntime", "numpy", "pillow")
+
+
+def exported_network(
+    serving: keras.Model,
+    labels: tuple[str, ...],
+    version: str,
+    input_spec: InputSpec,
+    pixels: NDArray[np.uint8],
+) -> tuple[bytes, dict[str, float]]:
+    """Return a network as an ONNX file in floats, and how far its answers are from Keras's.
+
+    Args:
+        serving: what ``serving_network`` returns.
+        labels, version, input_spec: of the file's metadata.
+        pixels: uint8 (N, side_px, side_px, 3); a few of them are compared.
+
+    Raises:
+        ConversionError: it cannot be exported.
+        ParityError: the file answers differently.
+    """
+    content = to_onnx(serving, labels=labels, version=version, input_spec=input_spec)
+    errors = check_parity(
+        lambda images: np.asarray(serving(images, training=False)[OUTPUT_NAME]),
+        onnx_predict(content),
+        pixels[:: max(1, len(pixels) // _PARITY_IMAGES)],
+    )
+    return content, errors
+
+
+def reheaded(
+    start: ModelVersion,
+    model: keras.Model,
+    columns: Columns,
+    labels: tuple[str, ...],
+    version: str,
+) -> bytes:
+    """Return the ONNX file of a version with another last layer, in its precision.
+
+    Args:
+        start: the version; its calibration stays.
+        model: its network with that layer.
+        columns: what the layer's outputs stand for.
+        labels, version: of the file's metadata.
+
+    Raises:
+        ConversionError: it cannot be exported.
+        InvalidVersion: the version's ONNX file is damaged.
+    """
+    told: dict[str, Any] = {
+        "labels": labels, "version": version, "input_spec": start.manifest.input
+    }  # fmt: skip
+    calibration = start.manifest.calibration
+    if start.manifest.precision == "float32":
+        return to_onnx(serving_network(model, columns, calibration), **told)
+    last = serving_head(model, columns, calibration)
+    return on_backbone_of(start.verify().read_bytes(), last, **told)
+
+
+def predict_all(predict: Predict, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Return the probabilities of all images, float32 (N, K), a batch at a time.
+
+    Args:
+        predict: as ``onnx_predict`` returns it.
+        pixels: uint8 (N, side_px, side_px, 3).
+    """
+    starts = range(0, len(pixels), _EVALUATION_BATCH)
+    return np.concatenate([predict(pixels[s : s + _EVALUATION_BATCH]) for s in starts])
+
+
+def remade(
+    start: ModelVersion,
+    version: str,
+    content: bytes,
+    test: LabelledImages,
+    changes: Mapping[str, Any],
+) -> tuple[ModelManifest, NDArray[np.float32]]:
+    """Return the manifest of a version that is made of another one, and its answers.
+
+    Its labels are the other's. It carries a comparison with it. Scores that were not measured anew
+    are left out, but for those of the folds, which are of other networks anyway.
+
+    Args:
+        start: what it is made of.
+        version: its name.
+        content: its ONNX file.
+        test: N images to judge both by.
+        changes: further fields of the manifest.
+
+    Returns:
+        The manifest, without the checksums of other files, and the answers: float32 (N, K).
+    """
+    before = start.manifest
+    answers = predict_all(onnx_predict(content), test.pixels)
+    answers_before = predict_all(onnx_predict(start.verify().read_bytes()), test.pixels)
+    of_folds = {n: m for n, m in before.metrics.items() if n.endswith(f"/{SPLIT_NAME}")}
+    manifest = before.model_copy(
+        update={
+            "version": version,
+            "created_at": datetime.now(UTC),
+            "sha256": hashlib.sha256(content).hexdigest(),
+            "size_bytes": len(content),
+            "metrics": of_folds | score(test.images, answers, before.labels, before.none_threshold),
+            "libraries": library_versions(),
+            "parent": start.version,
+            "files": {},
+            **changes,
+        }
+    )
+    gate = judge(test.images, Judged(answers, manifest), Judged(answers_before, before))
+    return manifest.model_copy(update={"gate": gate}), answers
+
+
+def remade_files(
+    manifest: ModelManifest, test: LabelledImages, answers: NDArray[np.float32], network: bytes
+) -> dict[str, bytes]:
+    """Return the files of such a version, by name: pictures, card, examination and network.
+
+    Args:
+        manifest, answers: as ``remade`` returns them.
+        test: as given to it.
+        network: the Keras file.
+    """
+    examined = examination(test.images, answers, manifest, statistics_of(test.pixels))
+    return confusion_pictures(manifest.metrics, manifest.labels) | {
+        CARD_NAME: model_card(manifest).encode(),
+        EXAMINATION_NAME: examined.to_bytes(),
+        KERAS_NAME: network,
+    }
+
+
+def library_versions() -> dict[str, str]:
+    """Return the versions of what trains and exports, for the manifest."""
+    return {name: _library(name) for name in _LIBRARIES}
+
+
+def _library(name: str) -> str:
+    # The same TensorFlow release goes by two names.
+    for package in (name, f"{name}-cpu"):
+        try:
+            return library_version(package)
+        except ModuleNotFoundError:
+            continue
+    return "unknown"
