@@ -10,6 +10,7 @@ from typing import Final
 from models.manifest import EvaluationMetrics, ModelManifest
 
 CARD_NAME: Final = "README.md"
+_OF_FIT: Final = "head_"  # what a manifest says of a last layer that was fitted again
 _WEAK_RECALL: Final = 0.95  # classes and folders below this are named as weak
 
 _FRONT: Final = """---
@@ -110,10 +111,15 @@ def _folds(manifest: ModelManifest) -> str:
         differing = [
             f"{name} {ones.get(name, 'not recorded')} instead of {own.get(name, 'not recorded')}"
             for name in {**own, **ones}
-            if ones.get(name) != own.get(name)
+            if ones.get(name) != own.get(name) and not name.startswith(_OF_FIT)
         ]
         same = "The settings were the same"
         same += f", but for {', '.join(differing)}." if differing else "."
+        if drawn := own.get(f"{_OF_FIT}drawn"):
+            same += (
+                f" Its columns of other things were fitted anew to {drawn:,} drawn pictures "
+                "afterwards (`fit-head`), and theirs were not."
+            )
     return same + (" Those networks were in floats." if manifest.precision == "int8" else "")
 
 

@@ -64,10 +64,15 @@ def test_card_states_how_the_networks_of_a_cross_validation_differ() -> None:
     before = card_text(manifest(**judged, training=one))
     same = card_text(manifest(**judged, training=one, folds=one))
     other = card_text(manifest(**judged, training=one, folds={"networks": 3, "seed": 20}))
+    fit_again = one | {"head_drawn": 32_000, "head_pull": 0.004}
+    fitted = card_text(manifest(**judged, training=fit_again, folds=one))
 
     assert "was not recorded. Those networks were in floats." in before
     assert "The settings were the same. Those" in same
     assert "but for networks 3 instead of 1, draws not recorded instead of 3." in other
+    assert "The settings were the same. Its columns of other things were fitted anew to 32,000" in (
+        fitted
+    )
     assert "every scene was judged" not in card_text(manifest(folds=one))
 
 
