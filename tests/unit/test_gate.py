@@ -165,5 +165,14 @@ def test_one_or_two_corrected_photos_of_a_known_class_say_nothing(
     assert report.passed is passes
 
 
+def test_a_loss_beyond_all_chance_is_said() -> None:
+    shown = images(apple=1500)
+    right = ["apple"] * 1500
+
+    report = judge(shown, answering(OLD, ["mango"] * 1500), answering(OLD, right))
+
+    assert "which chance does practically never" in report.checks[0].message
+
+
 def test_nothing_to_compare_on_is_refused() -> None:
     assert "Accuracy" in failed(judge([], answering(OLD, []), answering(OLD, [])))

@@ -1,5 +1,6 @@
 """What a retraining learns, rehearses and leaves out."""
 
+import hashlib
 from pathlib import Path
 
 import numpy as np
@@ -8,10 +9,12 @@ import pytest
 from data.labels import NONE_OF_THESE
 from data.snapshot import Snapshot, SnapshotImage
 from data.splits import Split
-from models.manifest import DataSource, InputSpec, ModelManifest
+from models.manifest import DIGEST_PART, REHEARSAL_NAME, DataSource, InputSpec, ModelManifest
+from models.registry import ModelVersion
+from models.rehearsal import Rehearsal, RehearsedImage
 from training.errors import NotEnoughData
-from training.features import Features
-from training.quick import _sources, deal, plan_quick
+from training.features import Features, learned_from
+from training.quick import _learned, _sources, deal, plan_quick
 from training.thorough import teachable
 
 START = ModelManifest(
@@ -161,3 +164,35 @@ def test_a_public_source_keeps_its_attribution_when_its_photos_are_relabelled() 
     found = _sources([shop, uploads], [image("r", "kiwi", source="shop"), *kiwis(2)])
 
     assert found == [shop, uploads.model_copy(update={"images": {"train": 2}})]
+
+
+def test_what_a_version_learned_is_not_forgotten_with_the_photo() -> None:
+    before = {"kiwi": ["a" * DIGEST_PART], "lime": ["b" * DIGEST_PART]}
+
+    found = _learned(before, [image("c" * 64, "kiwi"), image("a" * 64, "kiwi")])
+
+    assert found == {
+        "kiwi": ["a" * DIGEST_PART, "c" * DIGEST_PART],
+        "lime": ["b" * DIGEST_PART],
+    }
+
+
+def test_a_version_knows_what_it_rehearses_as_it_was_labelled_then(tmp_path: Path) -> None:
+    rehearsal = Rehearsal(
+        "tiny",
+        np.zeros((2, 2), np.float16),
+        (
+            RehearsedImage("apple", "test", "shop", "", "", "a"),
+            RehearsedImage("mango", "train", "shop", "", "", "gone"),
+        ),
+    )
+    content = rehearsal.to_bytes()
+    (tmp_path / REHEARSAL_NAME).write_bytes(content)
+    files = {REHEARSAL_NAME: hashlib.sha256(content).hexdigest()}
+    version = ModelVersion(START.model_copy(update={"files": files}), tmp_path)
+    store = Snapshot.of(tmp_path, [image("a", "mango"), image("new", "mango")])
+
+    (known,) = learned_from(version, store).images
+
+    assert (known.digest, known.label, known.split) == ("a", "apple", Split.TEST)
+    assert known.path == "a.png"
