@@ -56,7 +56,7 @@ def _parser() -> argparse.ArgumentParser:
     activate = commands.add_parser("activate", help="choose the version that the app serves")
     activate.add_argument("version")
     activate.add_argument(
-        "--override", metavar="REASON", default="", help="although the gate refused it, and why"
+        "--override", metavar="REASON", default="", help="although the gate rejected it, and why"
     )
     activate.set_defaults(run=_activate)
     roll_back = commands.add_parser("roll-back", help="return to the version chosen before")

@@ -4,7 +4,7 @@ ModelError
 ├── VersionNotFound   (LookupError)  no version of that name, or none at all
 │   └── NothingBefore                no version was chosen before the present one
 ├── InvalidVersion    (ValueError)   a version's files are damaged or do not match its manifest
-├── VersionRejected   (RuntimeError) the gate refused it, and nobody overrode that on purpose
+├── VersionRejected   (RuntimeError) the gate rejected it, and nobody overrode that on purpose
 ├── InvalidJob        (ValueError)   a file of a retrain job is missing or damaged
 └── VersionInUse      (RuntimeError) a version that is needed cannot be deleted or changed
 """
@@ -42,11 +42,11 @@ class InvalidVersion(ModelError, ValueError):
 
 
 class VersionRejected(ModelError, RuntimeError):
-    """The gate refused the version, and nobody overrode that on purpose."""
+    """The gate rejected the version, and nobody overrode that on purpose."""
 
     def __init__(self, version: str, reasons: Sequence[str]) -> None:
         super().__init__(
-            f"{version} was refused when it was compared with the version before it: "
+            f"{version} was rejected when it was compared with the version before it: "
             f"{' '.join(reasons)} To serve it all the same, override that and say why."
         )
         self.version = version

@@ -295,7 +295,7 @@ class ModelManifest(_Frozen):
 
     @property
     def problems(self) -> list[str]:
-        """Why the gate refused it, a sentence each; empty where it did not."""
+        """Why the gate rejected it, a sentence each; empty where it did not."""
         return [c.message for c in self.gate.checks if not c.passed] if self.gate else []
 
     @property

@@ -175,7 +175,7 @@ class ModelRegistry:
     def active(self) -> ModelVersion:
         """Return the chosen version; where none was chosen, the baseline, else the oldest.
 
-        The oldest that no gate refused, so that publishing alone never changes what is active.
+        The oldest that no gate rejected, so that publishing alone never changes what is active.
 
         Raises:
             VersionNotFound: nothing is published at all, or the chosen one is gone.

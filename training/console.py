@@ -145,7 +145,12 @@ def run_evaluation(
 def _as_json(report: ScoreReport) -> dict[str, object]:
     metrics = {name: scores.model_dump() for name, scores in report.metrics.items()}
     others = {name: scores.model_dump() for name, scores in report.others.items()}
-    return {"metrics": metrics, "others": others, "skipped": report.skipped}
+    return {
+        "metrics": metrics,
+        "others": others,
+        "unknown": report.unknown,
+        "skipped": report.skipped,
+    }
 
 
 def _print_report(report: ScoreReport, console: Console) -> None:
@@ -154,6 +159,9 @@ def _print_report(report: ScoreReport, console: Console) -> None:
         console.print(class_table(name, scores))
         if scores.per_group:
             console.print(variety_table(name, scores))
+    if report.unknown:
+        named = ", ".join(f"{label} ({n:,})" for label, n in sorted(report.unknown.items()))
+        console.print(f"Counted as pictures of none of the classes: {named}.", markup=False)
     if report.skipped:
         console.print(f"{len(report.skipped):,} pictures were skipped:")
     for name, reason in report.skipped[:_SHOWN]:
@@ -210,7 +218,7 @@ def print_version(published: ModelVersion, console: Console) -> None:
             console.print(class_table(name, scores))
     said, flag = "", ""
     if published.manifest.rejected:
-        said = f" The gate refused it: {' '.join(published.manifest.problems)}"
+        said = f" The gate rejected it: {' '.join(published.manifest.problems)}"
         flag = " --override REASON"
     console.print(
         f"Published {published.version} in {published.folder}.{said} Serve it with "

@@ -5,6 +5,7 @@ the published ONNX file that is scored.
 """
 
 import os
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -38,11 +39,14 @@ class ScoreReport:
             over the pictures of classes that the version knows.
         others: by the same names, how pictures of anything else fared. A version that cannot refuse
             gives each of them a name.
+        unknown: how many pictures of each label that the version does not know; they count as
+            pictures of anything else.
         skipped: name and reason of every picture that was not scored.
     """
 
     metrics: dict[str, EvaluationMetrics] = field(default_factory=dict)
     others: dict[str, OtherMetrics] = field(default_factory=dict)
+    unknown: Counter[str] = field(default_factory=Counter)
     skipped: list[tuple[str, str]] = field(default_factory=list)
 
 
@@ -144,6 +148,10 @@ def _judge(
     report: ScoreReport,
 ) -> None:
     """Add the scores of one source and split to the report."""
+    labels = Counter(answer.placement.label for answer in answers)
+    report.unknown += Counter(
+        {n: k for n, k in labels.items() if n not in (*manifest.classes, NONE_OF_THESE)}
+    )
     images = [
         SnapshotImage(
             path=answer.name,

@@ -14,7 +14,7 @@ _WORDS: Final = {
     "queued": "Waiting",
     "running": "Running",
     "succeeded": "Went live",
-    "rejected": "Refused",
+    "rejected": "Rejected",
     "failed": "Failed",
     "cancelled": "Cancelled",
 }
@@ -206,7 +206,7 @@ def _mark(model: dict[str, Any]) -> str:
     if model["active"]:
         return ' <span class="fc-pill fc-state-succeeded">live</span>'
     return (
-        ' <span class="fc-pill fc-state-rejected">refused</span>'
+        ' <span class="fc-pill fc-state-rejected">rejected</span>'
         if model["state"] == "rejected"
         else ""
     )

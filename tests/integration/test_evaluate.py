@@ -56,6 +56,7 @@ def test_known_classes_are_scored_and_the_rest_is_counted(
     assert others.images == 2  # the kiwi that it does not know, and the mango
     assert others.refused == 0.0  # this version cannot refuse
     assert [name for name, _ in report.skipped] == ["apple/broken.jpg"]
+    assert report.unknown == {"kiwi": 1}
 
 
 def test_a_version_whose_model_was_changed_is_not_scored(
