@@ -8,7 +8,7 @@ import hashlib
 import sys
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -17,7 +17,8 @@ from typing import Any, Final
 from app.errors import BadRequest, StoreFull
 from app.results import ImageFile, Prediction, Refusal
 from app.service import PredictionService
-from data.errors import DataError
+from data.errors import DataError, InvalidImage
+from data.images import Looks
 from data.labels import BASE_LABELS, NONE_OF_THESE, normalise_label, spoken
 from data.reviews import Review, ReviewQueue
 from data.splits import Split
@@ -130,6 +131,7 @@ class CollectionService:
         self._max_classes = max_classes
         self._max_bytes = max_bytes
         self._writing = threading.Lock()  # a rehearsal and an upload must not see each other
+        self._decoding = threading.Lock()  # one large picture in memory, however many uploads come
 
     def upload(
         self,
@@ -159,8 +161,9 @@ class CollectionService:
         label = normalise_label(class_name) if class_name and class_name.strip() else None
         tests = self._shipped_tests()
         self._check_room(files, label)
+        looks = self._looked_at(files, label, tests)
         with self._writing, self._store.batch(keep=keep) as batch:
-            outcomes = [_add(batch, file, label, relabel, tests) for file in files]
+            outcomes = [_add(batch, file, label, relabel, tests, looks) for file in files]
         report = [
             outcome
             if isinstance(outcome, UploadedFile)
@@ -207,7 +210,8 @@ class CollectionService:
     def accept(self, digests: Sequence[str], class_name: str | None = None) -> UploadReport:
         """Add waiting photos to the store, and return what became of each.
 
-        All of them leave the queue, also those that were there already or judge the models.
+        All of them leave the queue, also those that were there already, judge the models or have
+        lost their file.
 
         Args:
             digests: of the photos.
@@ -221,11 +225,7 @@ class CollectionService:
         if not waiting:
             raise BadRequest("None of these photos waits any more. Choose others.")
         reports = [
-            self.upload(
-                [ImageFile(review.name, self._reviews.read(review))],
-                class_name or review.label,
-                relabel=True,
-            )
+            self.upload([self._reviewed(review)], class_name or review.label, relabel=True)
             for review in waiting
         ]
         self._reviews.remove([review.digest for review in waiting])
@@ -260,6 +260,10 @@ class CollectionService:
             }
             for label, by_split in sorted(counts.items())
         ]
+
+    def all_images(self, *, label: str | None, source: str | None) -> list[StoredImage]:
+        """Return all images of a class and source, as they are at one moment."""
+        return self._store.images(label=label, source=source)
 
     def images(
         self, *, label: str | None, source: str | None, limit: int, offset: int = 0
@@ -331,6 +335,41 @@ class CollectionService:
                 "that there is, or raise FRUIT_MAX_CLASSES."
             )
 
+    def _looked_at(
+        self, files: Sequence[ImageFile | Refusal], label: str | None, tests: frozenset[str]
+    ) -> dict[str, Looks | str]:
+        """Return what the store has to find out of the pictures that are new to it, by the digest
+        of the file; of those that are none, why.
+
+        That takes nearly all the time of an upload, so others may write meanwhile.
+        """
+        wanted = {
+            digest: file.content
+            for file in files
+            if isinstance(file, ImageFile)
+            and (digest := _digest(file)) not in tests
+            and (label or _folder_labels([file.name]))
+        }
+        with self._writing, self._store.batch(keep=False) as batch:
+            new = {
+                digest: content for digest, content in wanted.items() if not batch.knows(content)
+            }
+        looks: dict[str, Looks | str] = {}
+        # A batch that has ended still looks: that asks nothing of the index.
+        for digest, content in new.items():
+            try:
+                with self._decoding:
+                    looks[digest] = batch.look_at(content)
+            except InvalidImage as error:
+                looks[digest] = str(error)  # not itself: it holds the picture
+        return looks
+
+    def _reviewed(self, review: Review) -> ImageFile | Refusal:
+        try:
+            return ImageFile(review.name, self._reviews.read(review))
+        except FileNotFoundError:
+            return Refusal(review.name, {"message": "Its file is gone, so nothing was kept."})
+
     def _described(
         self, file: ImageFile | Refusal, label: str, outcome: AddOutcome
     ) -> UploadedFile:
@@ -367,24 +406,35 @@ def _add(
     label: str | None,
     relabel: bool,
     tests: frozenset[str],
+    looks: Mapping[str, Looks | str],
 ) -> AddOutcome | UploadedFile:
     """Return what the store made of a file, or the entry of one that was refused."""
     if isinstance(file, Refusal):
         return _refused(file.name, file.error["message"], label or "")
-    if hashlib.sha256(file.content).hexdigest() in tests:
+    digest = _digest(file)
+    if digest in tests:
         message = f"It is one of the test images that ship with the model, {_JUDGES}"
         return UploadedFile(file.name, str(AddResult.IS_TEST), message, label or "")
     try:
+        wanted = label or _folder_label(file.name)
+        seen = looks.get(digest)
+        if isinstance(seen, str):
+            return _refused(file.name, seen, label or "")
         return batch.add(
             file.content,
-            label=label or _folder_label(file.name),
+            label=wanted,
             source=SOURCE,
             original_name=file.name,
             relabels=relabel,
             guards_test=True,
+            looks=seen,
         )
     except (DataError, BadRequest) as error:
         return _refused(file.name, str(error), label or "")
+
+
+def _digest(file: ImageFile) -> str:
+    return hashlib.sha256(file.content).hexdigest()
 
 
 def _refused(name: str, message: str, label: str) -> UploadedFile:

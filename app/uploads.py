@@ -134,12 +134,15 @@ def _members(
     if not names:
         raise InvalidArchive(f"{archive_name} holds no files. Put some photos in it.")
     for name in names:
+        parts = safe_parts(name)
+        # Some programs of Windows write backslashes; the folder is to name the class there too.
+        path = "/".join(parts or ()) or name
         try:
-            if safe_parts(name) is None:
+            if parts is None:
                 raise UnreadableMember("its name points outside the archive")
-            yield ImageFile(name, archive.read(name))
+            yield ImageFile(path, archive.read(name))
         except UnreadableMember as error:
-            yield name, InvalidImage(f"{name} was skipped: {error}.")
+            yield path, InvalidImage(f"{path} was skipped: {error}.")
 
 
 def _or_refusals(
@@ -171,5 +174,5 @@ def _within_limits(
 
 def _is_hidden(name: str) -> bool:
     """Return whether an operating system put the file there: ``__MACOSX/``, ``.DS_Store``."""
-    parts = PurePosixPath(name).parts
+    parts = PurePosixPath(name.replace("\\", "/")).parts
     return any(part.startswith((".", "__MACOSX")) and part != ".." for part in parts)

@@ -1,6 +1,7 @@
 """The Status tab: how it is, how it was, and what is known of each version; and the same as API."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Final
 
 import gradio as gr
@@ -20,7 +21,7 @@ from app.tabs.model_html import (
     versions_html,
 )
 from app.tabs.status_html import alerts_html, now_html, over_time_html
-from data.images import load_model_input
+from app.tabs.thumbnails import stored_picture
 from data.labels import spoken
 
 REFRESH_S: Final = 3.0
@@ -79,23 +80,26 @@ def build_tab(
 def _build_now(
     monitoring: MonitoringService, tab: gr.Tab, others: list[gr.Tab], *, is_operator: bool
 ) -> None:
-    def show() -> tuple[str, str, Any]:
+    def show() -> tuple[str, str, Any, list[int]]:
         waiting = [alert for alert in monitoring.alerts() if alert.acknowledged_at is None]
         button = gr.Button(visible=bool(waiting) and is_operator)
-        return alerts_html(waiting), now_html(monitoring.status()), button
+        ids = [alert.id for alert in waiting]
+        return alerts_html(waiting), now_html(monitoring.status()), button, ids
 
-    def acknowledge() -> tuple[str, str, Any]:
+    def acknowledge(shown_ids: list[int]) -> tuple[str, str, Any, list[int]]:
         for alert in monitoring.alerts():
-            if alert.acknowledged_at is None:
+            if alert.acknowledged_at is None and alert.id in shown_ids:
                 monitoring.acknowledge(alert.id)
         return show()
 
     alerts = gr.HTML(elem_id="alerts")
     seen = gr.Button("I have seen it", visible=False, size="sm", elem_id="acknowledge")
     figures = gr.HTML(elem_id="figures")
-    shown = [alerts, figures, seen]
+    shown_ids = gr.State([])  # one that was raised since is not among them, and stays
+    shown = [alerts, figures, seen, shown_ids]
     _while_open(tab, others, REFRESH_S, show, [], shown)
-    seen.click(acknowledge, None, shown, **_QUIET)
+    if is_operator:
+        seen.click(acknowledge, shown_ids, shown, **_QUIET)
 
 
 def _build_over_time(monitoring: MonitoringService, tab: gr.Tab, others: list[gr.Tab]) -> None:
@@ -153,7 +157,7 @@ def _build_versions(service: PredictionService, inspection: InspectionService, t
         try:
             found, count = inspection.photos(version, part, label, answer, _MOST_PHOTOS)
             pictures = [
-                (load_model_input(inspection.read(image), _PHOTO_PX), f"{confidence:.0%}")
+                (stored_picture(partial(inspection.read, image), _PHOTO_PX), f"{confidence:.0%}")
                 for image, confidence in found
             ]
         except Exception as error:

@@ -2,7 +2,7 @@
 
 import base64
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import numpy as np
@@ -10,10 +10,11 @@ from PIL import Image
 
 from app.explain import overlay
 from data.errors import InvalidImage
-from data.images import ImageLimits, decode_image
+from data.images import STORED_LIMITS, ImageLimits, RGBImage, decode_image, load_model_input
 
 LARGE_PX: Final = 480
 SMALL_PX: Final = 96
+_GREY: Final = 200  # stands where there is no picture to show; 0..255
 
 
 def thumbnail_uri(content: bytes, side_px: int, limits: ImageLimits) -> str:
@@ -24,6 +25,29 @@ def thumbnail_uri(content: bytes, side_px: int, limits: ImageLimits) -> str:
         return ""
 
 
+def stored_picture(read: Callable[[], bytes], side_px: int) -> RGBImage:
+    """Return a stored photo as a square for a gallery; plain grey where it cannot be shown.
+
+    A file that is missing or damaged then hides no other photo, and can be chosen and removed.
+
+    Args:
+        read: returns the encoded file.
+        side_px: side of the square, in pixels.
+
+    Returns:
+        uint8 (side_px, side_px, 3), RGB, 0..255.
+    """
+    try:
+        return load_model_input(read(), side_px, limits=STORED_LIMITS)
+    except (InvalidImage, OSError):
+        return _grey(side_px)
+
+
+def grey_uri(side_px: int) -> str:
+    """Return what stands for a photo that cannot be shown as a data URI."""
+    return _uri(Image.fromarray(_grey(side_px)))
+
+
 def heat_uri(content: bytes, heat_map: Sequence[Sequence[float]], limits: ImageLimits) -> str:
     """Return the image with the heat map over it as a data URI, as large as ``LARGE_PX``.
 
@@ -31,6 +55,10 @@ def heat_uri(content: bytes, heat_map: Sequence[Sequence[float]], limits: ImageL
         InvalidImage: the bytes are no image within the limits.
     """
     return _uri(overlay(_shrunk(content, LARGE_PX, limits), np.array(heat_map, np.float32)))
+
+
+def _grey(side_px: int) -> RGBImage:
+    return np.full((side_px, side_px, 3), _GREY, dtype=np.uint8)
 
 
 def _shrunk(content: bytes, side_px: int, limits: ImageLimits) -> Image.Image:

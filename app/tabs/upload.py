@@ -1,9 +1,11 @@
 """The Upload tab: photos into classes, and the store to look through; the API to do the same."""
 
+import shutil
 import tempfile
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from html import escape
 from pathlib import Path
 from types import MappingProxyType
@@ -13,15 +15,15 @@ import gradio as gr
 from gradio.events import Dependency
 
 from app.collection import CollectionService, UploadedFile, UploadReport
-from app.errors import BadRequest, gradio_error
+from app.errors import BadRequest, NotStored, gradio_error
 from app.learning import LearningService
 from app.mirror import Mirror
 from app.results import ImageFile, Refusal, new_request_id
 from app.settings import Settings
 from app.tabs.cards import note_html, pretty
-from app.tabs.thumbnails import SMALL_PX, thumbnail_uri
+from app.tabs.thumbnails import SMALL_PX, grey_uri, stored_picture, thumbnail_uri
 from app.uploads import read_images
-from data.images import load_model_input
+from data.images import STORED_LIMITS, RGBImage
 from data.labels import spoken
 from data.reviews import Review
 from data.store import AddResult, StoredImage
@@ -207,7 +209,8 @@ def _build_reviews(collection: CollectionService) -> tuple[gr.Accordion, list[De
         waiting = all_of_them[:PAGE_LENGTH]
         names = [f"{number}: {_said(review)}" for number, review in enumerate(waiting, 1)]
         pictures = [
-            load_model_input(collection.read_review(review), _GALLERY_PX) for review in waiting
+            stored_picture(partial(collection.read_review, review), _GALLERY_PX)
+            for review in waiting
         ]
         digests = [review.digest for review in waiting]
         choices = list(zip(names, digests, strict=True))
@@ -278,7 +281,7 @@ def _build_suspects(
             f"{number}: {spoken(s.label)}, looks like {spoken(s.suggested)} ({s.probability:.0%})"
             for number, (_, s) in enumerate(found, 1)
         ]
-        pictures = [load_model_input(collection.read(image), _GALLERY_PX) for image, _ in found]
+        pictures = [_picture(collection, image) for image, _ in found]
         words = (
             "The last retraining could not believe these labels: a network that had not seen the "
             "photo names it otherwise."
@@ -354,7 +357,7 @@ def _build_gallery(
             number = pages
             found, count = at(number)
         shown = gr.Gallery(
-            [(load_model_input(collection.read(i), _GALLERY_PX), pretty(i.label)) for i in found],
+            [(_picture(collection, image), pretty(image.label)) for image in found],
             selected_index=None,
         )
         words = f"{count:,} photos" if count else "No photo here yet. Add some above."
@@ -365,7 +368,10 @@ def _build_gallery(
         if not isinstance(event.index, int) or not 0 <= event.index < len(found or []):
             raise gr.Error("That photo is no longer shown. Choose another.", print_exception=False)
         image = found[event.index]
-        return _details(image, collection.read(image), settings), [image.digest]
+        content = b""  # no picture, as one that is damaged
+        with suppress(OSError):
+            content = collection.read(image)
+        return _details(image, content), [image.digest]
 
     def remove(digests: list[str]) -> tuple[str, list[str]]:
         _require(digests)
@@ -398,7 +404,11 @@ def _build_gallery(
         return f'<p class="fc-notice">{words}</p>', []
 
     def download(name: str, source: str) -> str:
-        return str(_as_zip(collection, name, source, settings.state_dir / "gradio"))
+        request_id = new_request_id()
+        try:
+            return str(_as_zip(collection, name, source, settings))
+        except Exception as error:
+            raise gradio_error(error, request_id) from error
 
     with gr.Accordion("Look through the photos", open=False, elem_id="gallery-box") as box:
         with gr.Row():
@@ -551,14 +561,20 @@ def _choices(collection: CollectionService) -> list[tuple[str, str]]:
     return [(pretty(label), label) for label in collection.classes()]
 
 
-def _details(image: StoredImage, content: bytes, settings: Settings) -> str:
-    photo = thumbnail_uri(content, SMALL_PX * 3, settings.image_limits)
+def _picture(collection: CollectionService, image: StoredImage) -> RGBImage:
+    return stored_picture(partial(collection.read, image), _GALLERY_PX)
+
+
+def _details(image: StoredImage, content: bytes) -> str:
+    photo = thumbnail_uri(content, SMALL_PX * 3, STORED_LIMITS)
+    problem = "" if photo else "<br>It cannot be shown: its file is missing, damaged or too large."
     return (
         '<section class="fc-card fc-answer-head">'
-        f'<img class="fc-photo" src="{photo}" alt=""><div><h3>{escape(pretty(image.label))}</h3>'
+        f'<img class="fc-photo" src="{photo or grey_uri(SMALL_PX * 3)}" alt="">'
+        f"<div><h3>{escape(pretty(image.label))}</h3>"
         f"<p>{escape(image.original_name)}<br>{escape(image.source)}, {image.split}, "
         f"{image.width_px} x {image.height_px} px, {image.added_at[:10]}<br>"
-        f"{escape(image.licence or 'no licence stated')}</p></div></section>"
+        f"{escape(image.licence or 'no licence stated')}{problem}</p></div></section>"
     )
 
 
@@ -567,16 +583,39 @@ def _require(digests: Sequence[str]) -> None:
         raise gr.Error("Choose a photo first: tap it.", print_exception=False)
 
 
-def _as_zip(collection: CollectionService, name: str, source: str, folder: Path) -> Path:
-    """Return a zip of the images, one folder per class, in a folder that Gradio serves."""
-    images, _ = collection.images(
-        label=None if name == _ANY else name,
-        source=None if source == _ANY else source,
-        limit=100_000,
+def _as_zip(collection: CollectionService, name: str, source: str, settings: Settings) -> Path:
+    """Return a zip of the images, one folder per class, in a folder that Gradio serves.
+
+    An image whose file is missing is left out. Where anything fails, nothing stays on the disk.
+
+    Raises:
+        NotStored: the zip would not leave free on the disk what has to be.
+    """
+    images = collection.all_images(
+        label=None if name == _ANY else name, source=None if source == _ANY else source
     )
-    path = Path(tempfile.mkdtemp(dir=folder)) / "photos.zip"
-    with zipfile.ZipFile(path, "w") as archive:
-        for image in images:
-            archive.writestr(f"{image.label}/{image.digest[:16]}{image.suffix}",
-                             collection.read(image))  # fmt: skip
+    uploads = settings.state_dir / "gradio"
+    _require_room(sum(image.size_bytes for image in images), uploads, settings.min_free_bytes)
+    folder = Path(tempfile.mkdtemp(dir=uploads))
+    path = folder / "photos.zip"
+    try:
+        with zipfile.ZipFile(path, "w") as archive:
+            for image in images:
+                try:
+                    content = collection.read(image)
+                except FileNotFoundError:
+                    continue
+                archive.writestr(f"{image.label}/{image.digest[:16]}{image.suffix}", content)
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
     return path
+
+
+def _require_room(size_bytes: int, folder: Path, min_free_bytes: int) -> None:
+    """Raise NotStored where a zip leaves less of the disk than a file sent to the page has to."""
+    usage = shutil.disk_usage(folder)
+    if usage.free - size_bytes < min(min_free_bytes, usage.total // 20):
+        raise NotStored(
+            f"the zip takes {size_bytes / 1e6:,.0f} MB, and {usage.free / 1e6:,.0f} MB are free"
+        )

@@ -2,8 +2,9 @@
 
 import hashlib
 import io
+import threading
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import orjson
@@ -21,6 +22,7 @@ from app.service import PredictionService
 from app.settings import Settings
 from data.drawings import draw_fruit
 from data.errors import InvalidLabel
+from data.images import ImageLimits, Looks, look_at
 from data.reviews import ReviewQueue
 from data.splits import Split
 from data.store import DatasetStore
@@ -55,6 +57,25 @@ def client(service: PredictionService, collection: CollectionService) -> TestCli
     app = FastAPI()
     app.include_router(build_router(service, SETTINGS, Access(SETTINGS), collection))
     return local_client(app)
+
+
+class Decoder:
+    """Decodes, and remembers what; ``meanwhile`` is called before each picture."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.seen: list[bytes] = []
+        self.meanwhile: Callable[[], object] = lambda: None
+        monkeypatch.setattr("data.store.look_at", self.look_at)
+
+    def look_at(self, content: bytes, limits: ImageLimits) -> Looks:
+        self.seen.append(content)
+        self.meanwhile()
+        return look_at(content, limits)
+
+
+@pytest.fixture
+def decoder(monkeypatch: pytest.MonkeyPatch) -> Decoder:
+    return Decoder(monkeypatch)
 
 
 def drawn(label: str, seed: int = 0, format: str = "PNG") -> bytes:
@@ -191,6 +212,83 @@ def test_what_fails_unforeseen_leaves_nothing(
     assert [p for p in store.images_dir.rglob("*") if p.is_file()] == []
 
 
+@pytest.mark.parametrize("keep", [True, False])
+def test_others_may_write_while_the_photos_of_an_upload_are_decoded(
+    collection: CollectionService, store: DatasetStore, decoder: Decoder, keep: bool
+) -> None:
+    collection.upload([ImageFile("old.png", drawn("mango", 1))], "mango")
+    (old,) = store.images()
+    remover = threading.Thread(target=collection.remove, args=([old.digest],), daemon=True)
+    waited: list[bool] = []
+
+    def remove() -> None:
+        remover.start()
+        remover.join(5)
+        waited.append(remover.is_alive())
+
+    decoder.meanwhile = remove
+    report = collection.upload([ImageFile("new.png", drawn("mango", 2))], "mango", keep=keep)
+
+    remover.join()
+    assert waited == [False]
+    assert report.counts["added"] == 1
+    assert [image.original_name for image in store.images()] == (["new.png"] if keep else [])
+
+
+def test_each_photo_of_an_upload_is_decoded_once_and_what_is_known_is_not(
+    collection: CollectionService, decoder: Decoder
+) -> None:
+    collection.upload([ImageFile("known.png", drawn("mango", 1))], "mango")
+    decoder.seen.clear()
+    files = [
+        ImageFile("mango/known.png", drawn("mango", 1)),
+        ImageFile("mango/new.png", drawn("mango", 2)),
+        ImageFile("kiwi/twice.png", drawn("mango", 2)),
+        ImageFile("mango/broken.png", b"no picture"),
+        ImageFile("mango/broken too.png", b"no picture"),
+        ImageFile("loose.png", b"no picture"),
+        ImageFile("other.png", drawn("mango", 3)),
+    ]
+
+    report = collection.upload(files, None)
+
+    assert decoder.seen == [drawn("mango", 2), b"no picture"]
+    assert [file.status for file in report.files] == [
+        "duplicate", "added", "other_label", "refused", "refused", "refused", "refused",
+    ]  # fmt: skip
+    assert all("is not a picture" in file.message for file in report.files[3:5])
+    assert all("no folder that names" in file.message for file in report.files[5:])
+
+
+def test_pictures_are_decoded_one_at_a_time_however_many_uploads_come(
+    collection: CollectionService, decoder: Decoder
+) -> None:
+    at_once: list[int] = []
+    decoding = 0
+    both = threading.Barrier(2)
+
+    def count() -> None:
+        nonlocal decoding
+        decoding += 1
+        at_once.append(decoding)
+        threading.Event().wait(0.05)
+        decoding -= 1
+
+    def send(seed: int) -> None:
+        files = [ImageFile(f"{n}.png", drawn("mango", n)) for n in (seed, seed + 1)]
+        both.wait()
+        collection.upload(files, "mango", keep=False)
+
+    decoder.meanwhile = count
+    senders = [threading.Thread(target=send, args=(seed,)) for seed in (10, 20)]
+    for sender in senders:
+        sender.start()
+    for sender in senders:
+        sender.join()
+
+    assert at_once == [1, 1, 1, 1]
+
+
 def test_removed_photos_are_not_deleted_while_a_job_may_read_them(
     store: DatasetStore, service: PredictionService, tmp_path: Path
 ) -> None:
@@ -273,6 +371,17 @@ def test_rest_takes_the_class_from_the_folder_where_none_is_given(
     (loose,) = (file for file in body["files"] if file["name"] == "loose.png")
     assert "no folder that names its class" in loose["message"]
     assert [i.label for i in store.images()] == ["kiwi"]
+
+
+def test_rest_takes_the_class_from_folders_that_backslashes_part(
+    client: TestClient, store: DatasetStore
+) -> None:
+    content = zipped({"set\\kiwi\\1.png": drawn("banana", 1), "apple\\2.png": drawn("apple", 1)})
+
+    body = client.post("/api/upload_retrain_data", files={"file": ("set.zip", content)}).json()
+
+    assert statuses(body) == {"apple/2.png": "added", "set/kiwi/1.png": "added"}
+    assert sorted(i.label for i in store.images()) == ["apple", "kiwi"]
 
 
 def test_rest_rehearses(client: TestClient, store: DatasetStore) -> None:
@@ -363,3 +472,17 @@ def test_accepting_under_another_class_and_discarding(
     assert collection.reviews() == []
     with pytest.raises(BadRequest, match="waits any more"):
         collection.accept([second.digest])
+
+
+def test_a_waiting_photo_that_lost_its_file_keeps_no_other_from_being_accepted(
+    collection: CollectionService, store: DatasetStore, tmp_path: Path
+) -> None:
+    gone = collection.suggest(ImageFile("1.png", drawn("mango", 3)), "mango")
+    fine = collection.suggest(ImageFile("2.png", drawn("mango", 4)), "mango")
+    (tmp_path / "reviews" / f"{gone.digest}.png").unlink()
+
+    report = collection.accept([gone.digest, fine.digest])
+
+    assert statuses(report.to_dict()) == {"1.png": "refused", "2.png": "added"}
+    assert len(store.images()) == 1
+    assert collection.reviews() == []

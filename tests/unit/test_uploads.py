@@ -119,6 +119,36 @@ def test_members_whose_names_lead_outside_are_refused(tmp_path: Path) -> None:
     }
 
 
+def test_backslashes_part_folders_as_slashes_do(tmp_path: Path) -> None:
+    # As the Compress-Archive of Windows writes them.
+    members = {
+        "apple\\1.jpg": b"1", "set\\kiwi\\2.jpg": b"2", "set\\.hidden": b"x",
+        "__MACOSX\\._1.jpg": b"x",
+    }  # fmt: skip
+
+    found = read_images([write_zip(tmp_path / "a.zip", members)], SETTINGS, "id")
+
+    assert found == [ImageFile("apple/1.jpg", b"1"), ImageFile("set/kiwi/2.jpg", b"2")]
+
+
+def test_backslashes_do_not_lead_outside(tmp_path: Path) -> None:
+    members = {"..\\up.jpg": b"1", "C:\\Windows\\a.jpg": b"1", "a\\..\\..\\b.jpg": b"1"}
+
+    found = read_images([write_zip(tmp_path / "a.zip", members)], SETTINGS, "id")
+
+    assert [type(item) for item in found] == [Refusal] * 3
+
+
+def test_a_member_that_is_refused_is_named_by_its_folder_too(tmp_path: Path) -> None:
+    archive = write_zip(tmp_path / "a.zip", {"apple\\big.jpg": b"x" * 101})
+
+    (found,) = read_images([archive], SETTINGS, "id")
+
+    assert isinstance(found, Refusal)
+    assert found.name == "apple/big.jpg"
+    assert found.error["message"].startswith("apple/big.jpg was skipped: it has more than 100")
+
+
 def test_a_file_that_cannot_be_read_is_told_without_its_folder(tmp_path: Path) -> None:
     (found,) = read_images([tmp_path / "gone.jpg"], SETTINGS, "id")
 
