@@ -1,6 +1,7 @@
 """What somebody should look at: kept until it is acknowledged, and posted to a webhook."""
 
 import logging
+import threading
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
@@ -91,16 +92,30 @@ class AlertLog:
         self._webhook = webhook
         self._now = now
 
-    def report(self, kind: str, subject: str, message: str, *, once: bool = False) -> None:
+    def report(
+        self,
+        kind: str,
+        subject: str,
+        message: str,
+        *,
+        once: bool = False,
+        since: datetime | None = None,
+    ) -> None:
         """Raise an alert, unless the same is open or was acknowledged within a day.
 
         Args:
             kind, subject, message: as of ``Alert``.
             once: never raise the same again.
+            since: when the subject came to be, aware UTC time; what was raised before is of
+                another one with that name. None where there is one alone.
         """
-        same = (_alerts.c.kind == kind, _alerts.c.subject == subject)
-        latest = select(_alerts).where(*same).order_by(_alerts.c.id.desc()).limit(1)
         now = self._now()
+        same = [_alerts.c.kind == kind, _alerts.c.subject == subject]
+        if since is not None:
+            # Nothing comes to be later than now, though a clock that was ahead may say so.
+            begun_at = min(since, now).isoformat(timespec="seconds")
+            same.append(_alerts.c.raised_at >= begun_at)
+        latest = select(_alerts).where(*same).order_by(_alerts.c.id.desc()).limit(1)
         with self._engine.begin() as connection:
             row = connection.execute(latest).first()
             if row and (
@@ -148,11 +163,14 @@ class AlertLog:
             raise AlertNotFound(alert_id)
         return Alert(**row)
 
-    def post(self) -> None:
+    def post(self, closing: threading.Event | None = None) -> None:
         """Post what was not posted yet to the webhook; what fails is tried again next time.
 
         The body has the message under ``text`` and ``content`` too, where Slack, Mattermost and
         Discord look for it.
+
+        Args:
+            closing: once it is set, what is left waits for the next start.
         """
         if not self._webhook:
             return
@@ -160,6 +178,8 @@ class AlertLog:
         with self._engine.connect() as connection:
             rows = connection.execute(query).mappings().all()
         for row in rows:
+            if closing and closing.is_set():
+                return
             body = {key: row[key] for key in ("id", "kind", "subject", "message", "raised_at")}
             body |= {"text": row["message"], "content": row["message"]}
             posts = row["posts"] + 1

@@ -13,6 +13,7 @@ from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
 
 from app.access import Access, Role
+from app.bodies import Intake
 from app.collection import CollectionService
 from app.direct_calls import Call, DirectCalls
 from app.examples import write_examples
@@ -149,6 +150,7 @@ def create_app(settings: Settings) -> FastAPI:
 
         return LatePage(build)
 
+    intake = Intake.of(settings)
     built = {role.is_operator: page(role) for role in access.roles}
     pages = Pages(access, operators=built.get(True), everybodys=built.get(False))
 
@@ -167,9 +169,10 @@ def create_app(settings: Settings) -> FastAPI:
             yield
         await asyncio.to_thread(learning.close)
         service.close()
+        # Photos go before alerts: whoever ends the server may not wait for long.
+        await asyncio.to_thread(mirror.close)
         await asyncio.to_thread(monitoring.close)
         collection.close()
-        await asyncio.to_thread(mirror.close)
 
     # FastAPI's own /docs fetches its script from another host; this one brings it along.
     app = FastAPIOffline(
@@ -183,14 +186,16 @@ def create_app(settings: Settings) -> FastAPI:
         app.add_exception_handler(status, answer_unmatched)
     app.state.service = service
     app.state.end_streams = pages.end_streams
-    app.include_router(build_router(service, settings, access, collection, learning, monitoring))
+    app.include_router(
+        build_router(service, settings, access, collection, learning, monitoring, intake)
+    )
     app.include_router(build_metrics_route(service, monitoring))
     app.include_router(build_sign_in(access, service.metrics))
     if settings.has_hub_sign_in:
         from app.hub_sign_in import add_hub_sign_in  # most of a second, needed on Spaces alone
 
         add_hub_sign_in(app, access, settings, service.metrics)
-    guard = GradioGuard(pages, settings.state_dir, settings.min_free_bytes)
+    guard = GradioGuard(pages, settings.state_dir, settings.min_free_bytes, intake)
     app.mount("/", DirectCalls(guard, uploads_dir(settings), answer_call))
     # The last one sees a request first.
     limit = ClientLimit(settings.max_requests_per_minute, access.is_operator, service.metrics)
@@ -202,7 +207,7 @@ def create_app(settings: Settings) -> FastAPI:
         method="POST",
         path=PREDICT_PATH,
         handle=handled(
-            PREDICT_PATH, predict_handler(service, settings), service.metrics, limit.require
+            PREDICT_PATH, predict_handler(service, settings, intake), service.metrics, limit.require
         ),
         headers=open_headers(settings.on_space),
     )

@@ -16,7 +16,15 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.errors import BadRequest, NotStored, PayloadTooLarge, http_error, of_the_disk
+from app.bodies import Intake, Take, arriving
+from app.errors import (
+    BadRequest,
+    NotStored,
+    Overloaded,
+    PayloadTooLarge,
+    http_error,
+    of_the_disk,
+)
 from app.handling import path_of, to_json
 from app.leftovers import half_uploads_deleted
 from app.results import new_request_id
@@ -49,15 +57,23 @@ class GradioGuard:
         app: the page.
         disk: a folder on the disk that uploads are kept on.
         min_free_bytes: what an upload must leave of it, or a twentieth of a small disk.
+        intake: counts the bytes of bodies; None for one of its own.
         max_bytes: largest body of a call.
     """
 
     def __init__(
-        self, app: ASGIApp, disk: Path, min_free_bytes: int, max_bytes: int = MAX_BYTES
+        self,
+        app: ASGIApp,
+        disk: Path,
+        min_free_bytes: int,
+        intake: Intake | None = None,
+        *,
+        max_bytes: int = MAX_BYTES,
     ) -> None:
         self._app = app
         self._disk = disk
         self._min_free_bytes = min_free_bytes
+        self._intake = intake or Intake(64 * max_bytes)
         self._max_bytes = max_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -67,13 +83,14 @@ class GradioGuard:
             return
         answer = _Answer(send)
         try:
-            checked = await self._check(Request(scope, receive))
-            with half_uploads_deleted():
-                await self._app(scope, checked or receive, answer.send)
+            with self._intake.request() as take:
+                checked = await self._check(Request(scope, receive), take)
+                with half_uploads_deleted():
+                    await self._app(scope, checked or receive, answer.send)
             if not answer.was_held:
                 return
             error: Exception = BadRequest(answer.words() or f"The call cannot be answered. {_HINT}")
-        except (BadRequest, PayloadTooLarge, NotStored, ClientDisconnect) as refused:
+        except (BadRequest, PayloadTooLarge, Overloaded, NotStored, ClientDisconnect) as refused:
             error = refused
         except Exception as failure:
             if not (answer.was_held or path_of(scope).startswith(PREFIX)):
@@ -87,11 +104,12 @@ class GradioGuard:
         else:
             await refusal(_told(error), path_of(scope), new_request_id())(scope, receive, send)
 
-    async def _check(self, request: Request) -> Receive | None:
+    async def _check(self, request: Request, take: Take) -> Receive | None:
         """Return what hands out the body that was read and checked; None where it was not.
 
         Raises:
-            BadRequest: it is not fit for the page.
+            BadRequest: it is not fit for the page, or does not go on arriving.
+            Overloaded: other requests hold too many bytes.
             PayloadTooLarge: its body.
             NotStored: it is an upload, and the disk is nearly full.
         """
@@ -111,10 +129,11 @@ class GradioGuard:
             self._require_room(request)
             return None
         body = b""
-        async for chunk in request.stream():
+        async for chunk in arriving(request):
             body += chunk
             if len(body) > self._max_bytes:
                 raise PayloadTooLarge("The call", self._max_bytes)
+            take(len(chunk))
         return _handing_out(_well_formed(body), request.receive)
 
     def _require_room(self, request: Request) -> None:

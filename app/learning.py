@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from app.collection import SOURCE
-from app.errors import AnotherIsLive, BadRequest, NotReady
+from app.errors import AnotherIsLive, BadRequest, NoModel, NotReady
 from app.job_table import Job, JobState, JobTable
 from app.jobs import COMMAND, JobRunner
 from app.scheduler import Schedule, Scheduler
@@ -40,6 +40,10 @@ from models.rehearsal import rehearsed_labels
 MODES: Final[tuple[Mode, ...]] = ("quick", "thorough")
 _NICENESS: Final = 19  # every prediction goes before
 _BY_HAND: Final = "by hand"
+_NO_MODEL: Final = (
+    "No model is loaded, and a retraining goes on from the one that is live. Put a version live, "
+    "or train one with 'python -m training'."
+)
 _PUBLIC: Final = frozenset(source.name for source in PUBLIC_SOURCES)
 
 
@@ -133,15 +137,21 @@ class LearningService:
         unfinished = fetched is not None and fetched.state is not JobState.SUCCEEDED
         return unfinished or any(source.name not in there for source in PUBLIC_SOURCES)
 
+    def fetching(self) -> Job | None:
+        """Return the job that fetches the public sets, be it waiting or running; None for none."""
+        pending = self._table.in_state(JobState.QUEUED, JobState.RUNNING)
+        return next((job for job in pending if job.mode == FETCH), None)
+
     def fetch_base_set(self, reason: str = _BY_HAND) -> Job:
         """Queue the download and import of the public sets, and return the job.
 
-        What is there already is neither downloaded nor added again.
+        What is there already is neither downloaded nor added again. One that waits or runs already
+        is returned instead: another would find nothing left to do.
 
         Raises:
             TooManyJobs: as many wait as may.
         """
-        return self._runner.submit(FETCH, reason)
+        return self.fetching() or self._runner.submit(FETCH, reason)
 
     def readiness(self, mode: str) -> Readiness:
         """Return whether a retraining can start, and what it would learn.
@@ -151,7 +161,10 @@ class LearningService:
         """
         if mode not in MODES:
             raise BadRequest(f"The mode is {mode!r}; it must be one of {', '.join(MODES)}.")
-        active = self._service.served.manifest
+        try:
+            active = self._service.served.manifest
+        except NoModel:
+            return Readiness((_NO_MODEL,), {}, ())
         counts: Counter[tuple[str, Split]] = Counter()
         fresh: Counter[str] = Counter()
         for (source, label, split), count in self._store.counts().items():
@@ -210,12 +223,19 @@ class LearningService:
                 f"There is no new photo to learn from. Add some on the Upload tab: {MIN_NEW_CLASS} "
                 "or more of a new class, or any number of a known one."
             )
-        folder = self._registry.get(version).folder
-        if not all((folder / name).exists() for name in (KERAS_NAME, REHEARSAL_NAME)):
+        if not self._starts_quickly(version):
             problems.append(
                 f"{version} ships without what a quick retraining starts from; retrain thoroughly."
             )
         return problems
+
+    def _starts_quickly(self, version: str) -> bool:
+        """Return whether a version has what a quick retraining starts from."""
+        try:
+            folder = self._registry.get(version).folder
+        except ModelError:  # damaged, or taken away, while it answers
+            return False
+        return all((folder / name).exists() for name in (KERAS_NAME, REHEARSAL_NAME))
 
     def count_new(self) -> int:
         """Return how many photos were added since a job was last queued."""
@@ -312,7 +332,7 @@ class LearningService:
             VersionInUse: it is live, or the shipped one, or a retraining may be working with it.
         """
         what = _describe(self._registry.get(version), None)
-        if version == self._service.served.manifest.version:
+        if version == self._service.health()["version"]:
             raise VersionInUse(f"{version} is live; put another one live before you delete it.")
         if self.is_busy():
             raise VersionInUse("A retraining is running; delete versions when it is over.")

@@ -18,6 +18,7 @@ import os
 import shutil
 import sys
 import threading
+import time
 import uuid
 from collections.abc import Callable
 from contextlib import suppress
@@ -48,6 +49,7 @@ _log = logging.getLogger(__name__)
 
 _MADE_BY_THE_HUB: Final = frozenset({".gitattributes", "README.md"})  # in a new repository
 POLL_S: Final = 1.0
+_LOOK_EVERY_S: Final = 300.0  # whether it is still private, which its owner may change there
 _BACK_OFF_S: Final = 5.0
 _MOST_BACK_OFF_S: Final = 300.0
 _RESTORE_PATIENCE_S: Final = 30.0  # how long the app's start waits for a Hub that is down
@@ -66,6 +68,7 @@ class RepositoryMirror:
         wait_s: from a change to its commit, in seconds.
         back_off_s: from the first failure to the next try; it doubles each time.
         patience_s: how long a restore is tried.
+        look_every_s: how often it is looked whether the repository is still private, in seconds.
     """
 
     def __init__(
@@ -78,6 +81,7 @@ class RepositoryMirror:
         wait_s: float = 0.0,
         back_off_s: float = _BACK_OFF_S,
         patience_s: float = _RESTORE_PATIENCE_S,
+        look_every_s: float = _LOOK_EVERY_S,
     ) -> None:
         self._part = part
         self._hub = hub
@@ -86,6 +90,8 @@ class RepositoryMirror:
         self._wait_s = wait_s
         self._back_off = wait_exponential(back_off_s, _MOST_BACK_OFF_S) + wait_random(0, back_off_s)
         self._patience_s = patience_s
+        self._look_every_s = look_every_s
+        self._looked_at = time.monotonic()
         self._known = KnownBatches(folder / f"{part.name}.json", hub.name)
         self._there: RemoteFiles | None = None
         self._mirrored: object = None  # fingerprint of what is there
@@ -152,6 +158,8 @@ class RepositoryMirror:
                     retrying(self.push)
                 if ends:
                     return
+                if time.monotonic() - self._looked_at > self._look_every_s:
+                    self._look_again()
         except StateElsewhere as error:
             _log.error("%s", error)
             self._say(MirrorState.STOPPED, problem=str(error))
@@ -184,6 +192,21 @@ class RepositoryMirror:
             private=there.private,
             problem=None,
         )
+
+    def _look_again(self) -> None:
+        """Tell where the repository was made public, or private, since the last look."""
+        self._looked_at = time.monotonic()
+        try:
+            there = self._hub.look()
+        except HubError as error:  # the next commit says so, if that lasts
+            _log.debug("%s could not be looked at: %s", self._hub.name, error)
+            return
+        if there is None or there.private == self.status.private:
+            return
+        _log.warning("%s is %s now", self._hub.name, "private" if there.private else "public")
+        if self._there is not None:
+            self._there = replace(self._there, private=there.private)
+        self._say(self.status.state, private=there.private)
 
     def _fetch(self) -> int | None:
         there = self._hub.look()

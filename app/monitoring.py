@@ -34,6 +34,7 @@ _log = logging.getLogger(__name__)
 KEEP_EVERY_S: Final = 5.0
 CHECK_EVERY_S: Final = 30.0
 _DISK_EVERY_S: Final = 60.0
+_END_S: Final = 2.0  # for what the thread is at when the app ends
 _DRIFT_WINDOW: Final = timedelta(days=1)
 _MANY_MINUTES: Final = timedelta(hours=3)
 _ERRORS_WINDOW: Final = timedelta(minutes=10)
@@ -195,13 +196,13 @@ class MonitoringService:
         drift = self.drift()
         if drift.state == "drifted":
             self._alerts.report("drift", self._service.served.manifest.version, drift.sentence)
-        self._alerts.post()
+        self._alerts.post(self._closing)
 
     def close(self) -> None:
-        """Keep what is left, and end."""
+        """Keep what is left, and end; a webhook that does not answer is not waited for."""
         self._closing.set()
         if self._thread.is_alive():
-            self._thread.join()
+            self._thread.join(_END_S)
         self.keep()
         self._history.close()
         self._alerts.close()
@@ -278,7 +279,10 @@ class MonitoringService:
                 # Anybody may read alerts; what a job left behind is the operator's.
                 what = "Fetching the base set" if job["mode"] == FETCH else "Retraining"
                 message = f"{what} (job {job['job_id']}) failed. The Retrain tab says why."
-                self._alerts.report("retrain_failed", str(job["job_id"]), message, once=True)
+                # Numbers begin anew where a damaged table was set aside.
+                since = datetime.fromisoformat(job["queued_at"])
+                number = str(job["job_id"])
+                self._alerts.report("retrain_failed", number, message, once=True, since=since)
 
     def _check_errors(self) -> None:
         recent = self._since(self._now() - _ERRORS_WINDOW, MINUTE_S)

@@ -1,7 +1,8 @@
 """Which page a request sees: the operator's, or everybody's.
 
 The two are Gradio apps of their own, so that what only the operator may do does not exist for
-anybody else: neither its buttons nor its endpoints, listed or not.
+anybody else: neither its buttons nor its endpoints, listed or not. A page that is open while its
+reader signs in or out calls the other one; that knows none of its functions, and says so.
 """
 
 from collections.abc import AsyncIterator

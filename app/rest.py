@@ -8,7 +8,7 @@ from fastapi.responses import PlainTextResponse
 from starlette.routing import compile_path
 
 from app.access import Access
-from app.bodies import read_body, read_json, read_upload
+from app.bodies import Intake, read_body, read_json, read_upload
 from app.collection import CollectionService
 from app.errors import (
     BadRequest,
@@ -86,6 +86,7 @@ def build_router(
     collection: CollectionService | None = None,
     learning: LearningService | None = None,
     monitoring: MonitoringService | None = None,
+    intake: Intake | None = None,
 ) -> APIRouter:
     """Return the routes under ``/api``.
 
@@ -96,7 +97,9 @@ def build_router(
         collection: takes photos; None for no such routes.
         learning: retrains and changes the model; None for no such routes.
         monitoring: knows whether all is well; None for the served version and its counts alone.
+        intake: counts the bytes of bodies; None for one of its own.
     """
+    intake = intake or Intake.of(settings)
     router = APIRouter(prefix="/api", route_class=route_class(service.metrics), tags=["REST"])
     operators = APIRouter(
         route_class=route_class(service.metrics, access.require), tags=["Operator"]
@@ -123,12 +126,12 @@ def build_router(
         response_model=PredictionBody | list[NamedPrediction | NamedError],
         responses=PREDICT_ERRORS,
         openapi_extra=PREDICT_REQUEST,
-    )(predict_handler(service, settings))
+    )(predict_handler(service, settings, intake))
 
     if monitoring:
         _add_alert_routes(router, operators, monitoring)
     if collection:
-        _add_collection_routes(operators, collection, settings)
+        _add_collection_routes(operators, collection, settings, intake)
     if learning:
         _add_learning_routes(operators, learning)
     router.include_router(operators)
@@ -145,13 +148,17 @@ def build_router(
     return router
 
 
-def predict_handler(service: PredictionService, settings: Settings) -> Handler:
+def predict_handler(
+    service: PredictionService, settings: Settings, intake: Intake | None = None
+) -> Handler:
     """Return what answers ``POST /api/predict``.
 
     Args:
         service: answers.
         settings: limits of requests.
+        intake: counts the bytes of bodies; None for one of its own.
     """
+    intake = intake or Intake.of(settings)
 
     async def predict(request: Request) -> Response:
         """Name the fruit on one image, or on several; or say that it is none of these.
@@ -162,22 +169,23 @@ def predict_handler(service: PredictionService, settings: Settings) -> Handler:
         """
         request_id = request.state.request_id
         service.require_room()
-        body = await read_body(request, settings)
-        if len(body.files) == 1:
-            answer = await service.predict_async(
-                body.files[0].content,
+        with intake.request() as take:
+            body = await read_body(request, settings, take)
+            if len(body.files) == 1:
+                answer = await service.predict_async(
+                    body.files[0].content,
+                    top_k=body.options.top_k,
+                    explain=body.options.explain,
+                    request_id=request_id,
+                )
+                return to_json(answer.to_dict())
+            answers = await service.predict_many_async(
+                body.files,
                 top_k=body.options.top_k,
                 explain=body.options.explain,
                 request_id=request_id,
             )
-            return to_json(answer.to_dict())
-        answers = await service.predict_many_async(
-            body.files,
-            top_k=body.options.top_k,
-            explain=body.options.explain,
-            request_id=request_id,
-        )
-        return to_json([answer.to_dict() for answer in answers])
+            return to_json([answer.to_dict() for answer in answers])
 
     return predict
 
@@ -219,7 +227,7 @@ def _add_alert_routes(
 
 
 def _add_collection_routes(
-    router: APIRouter, collection: CollectionService, settings: Settings
+    router: APIRouter, collection: CollectionService, settings: Settings, intake: Intake
 ) -> None:
     """Add the routes that take photos and tell how many there are."""
 
@@ -235,16 +243,17 @@ def _add_collection_routes(
         Without `class_name`, each photo of a zip goes to the class that its folder names. With
         `dry_run` nothing is kept. Photos that are test images or already here are not added.
         """
-        body = await read_upload(request, settings)
-        files = await asyncio.to_thread(unpack, body.files, settings, request.state.request_id)
-        report = await asyncio.to_thread(
-            collection.upload,
-            files,
-            body.class_name,
-            keep=not body.dry_run,
-            relabel=body.relabel,
-        )
-        return to_json(report.to_dict())
+        with intake.request() as take:
+            body = await read_upload(request, settings, take)
+            files = await asyncio.to_thread(unpack, body.files, settings, request.state.request_id)
+            report = await asyncio.to_thread(
+                collection.upload,
+                files,
+                body.class_name,
+                keep=not body.dry_run,
+                relabel=body.relabel,
+            )
+            return to_json(report.to_dict())
 
     @router.get("/classes", response_model=list[ClassProgress], responses=OPERATOR_ERRORS)
     async def classes(request: Request) -> Response:
@@ -271,7 +280,8 @@ def _add_learning_routes(router: APIRouter, learning: LearningService) -> None:
     async def fetch_base_set(request: Request) -> Response:
         """Queue the download and import of the public photo sets, which a thorough run rehearses.
 
-        What is there already is neither downloaded nor added again.
+        What is there already is neither downloaded nor added again. One that waits or runs already
+        is returned.
         """
         job = await asyncio.to_thread(learning.fetch_base_set, "over the API")
         return to_json({"job_id": job.id, "state": str(job.state)}, 202)

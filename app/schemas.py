@@ -95,7 +95,9 @@ class AlertBody(BaseModel):
     """Something to look at."""
 
     id: int
-    kind: str = Field(description="`retrain_failed`, `drift`, `errors`, `disk`, `model` or `mirror`.")
+    kind: str = Field(
+        description="`retrain_failed`, `drift`, `errors`, `disk`, `model` or `mirror`."
+    )
     subject: str
     message: str
     raised_at: str

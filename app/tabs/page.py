@@ -25,6 +25,10 @@ from app.tabs.looks import APPLE
 
 TITLE = "Fruit classifier"
 _HINT: Final = "GET /gradio_api/info says what each call takes."
+# A page names its functions by number alone, and may be open when another one is served to it: no
+# two pages share a number.
+_NUMBERS_EACH: Final = 10_000
+_FIRST_NUMBER: Final = {role: n * _NUMBERS_EACH for n, role in enumerate(Role)}
 # What Gradio's own code raises of an argument of another kind than its component's.
 _MALFORMED: Final = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, OSError)
 HEADER = f"""
@@ -35,8 +39,26 @@ HEADER = f"""
 """
 
 
+class Functions(dict[int, BlockFunction]):
+    """The functions of a page, by number."""
+
+    def __missing__(self, number: int) -> BlockFunction:
+        """Refuse a number that is not one of this page's; raises BadRequest."""
+        raise BadRequest("This page is of another sign-in. Reload it.")
+
+
 class Page(gr.Blocks):
-    """A page whose errors are told as all others are: in a sentence, and never with a path."""
+    """A page whose errors are told as all others are: in a sentence, and never with a path.
+
+    Args:
+        role: whom it is for; its functions have numbers that no other page's have.
+        options: as of ``gr.Blocks``.
+    """
+
+    def __init__(self, role: Role, **options: Any) -> None:
+        super().__init__(**options)
+        self.default_config.fns = Functions()
+        self.default_config.fn_id = _FIRST_NUMBER[role]
 
     async def preprocess_data(self, *args: Any, **options: Any) -> Any:
         """Return the arguments of a handler; what a component refuses is the caller's mistake."""
@@ -113,7 +135,8 @@ def build_page(
     """
     kept_s = settings.upload_kept_s
     # Looked through often enough that little is kept for much longer.
-    page = Page(title=TITLE, analytics_enabled=False, delete_cache=(max(1, kept_s // 6), kept_s))
+    delete_cache = (max(1, kept_s // 6), kept_s)
+    page = Page(role, title=TITLE, analytics_enabled=False, delete_cache=delete_cache)
     with page:
         gr.HTML(HEADER + (SIGN_OUT_FORM if role == Role.SIGNED_IN else ""))
         with gr.Tabs():

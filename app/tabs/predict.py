@@ -19,9 +19,11 @@ from data.labels import spoken
 
 T = TypeVar("T")
 
-# gr.File has no paste, so a paste anywhere on the page goes into its file input. `accept` opens the
-# camera roll on a phone; it is set here and not by `file_types`, because Gradio would then drop a
-# whole selection for one file of another kind, where we can name that file and answer the rest.
+# gr.File has no paste, so a paste anywhere on the page goes into its file input; but not one into a
+# text field of what a spreadsheet or a word processor copies, text with a picture of it. `accept`
+# opens the camera roll on a phone; it is set here and not by `file_types`, because Gradio would
+# drop a whole selection for one file of another kind, where we can name that file and answer the
+# rest.
 # Gradio leaves the pictures of gr.Examples without a name that a screen reader could say, and
 # closes the details of gr.HTML whenever it puts new figures there.
 PAGE_JS = """
@@ -56,6 +58,8 @@ PAGE_JS = """
   document.addEventListener("paste", (event) => {
     const files = [...(event.clipboardData?.files ?? [])];
     const target = input();
+    const field = event.target.closest?.("input, textarea, [contenteditable]");
+    if (field && event.clipboardData?.types.includes("text/plain")) return;
     if (!files.length || !target) return;
     const transfer = new DataTransfer();
     files.forEach((file) => transfer.items.add(file));
@@ -183,6 +187,9 @@ def build_tab(
         "api_visibility": "private",
         "concurrency_limit": None,
         "show_progress_on": result,
+        # Gradio would pass over what comes while an answer is under way. The field holds the photos
+        # until they are answered, so those that come meanwhile are answered together with them.
+        "trigger_mode": "multiple",
         "scroll_to_output": True,  # on a phone the answer lies below the fold
     }
     quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}

@@ -89,7 +89,8 @@ def build_tab(learning: LearningService, tab: gr.Tab, others: list[gr.Tab]) -> N
         job = learning.job(newest["job_id"]) if newest else None
         models = learning.models()
         state = (newest["job_id"], newest["state"]) if newest else ()
-        now = f"{state} {[m['version'] for m in models]} {_live(models)}"
+        is_fetching = learning.fetching() is not None
+        now = f"{state} {is_fetching} {[m['version'] for m in models]} {_live(models)}"
         cancellable = newest["job_id"] if newest else None
         shown = (job_html(job), gr.Button(visible=running), cancellable, now)
         if now == last:
@@ -99,7 +100,7 @@ def build_tab(learning: LearningService, tab: gr.Tab, others: list[gr.Tab]) -> N
             *shown,
             readiness_html(readiness),
             gr.Button(interactive=readiness.ready and not running),
-            gr.Button(visible=learning.lacks_base_set()),
+            gr.Button(visible=learning.lacks_base_set(), interactive=not is_fetching),
             models_html(models, learning.activations()),
             gr.Dropdown(choices=[m["version"] for m in models]),
             jobs_html(learning.jobs()),

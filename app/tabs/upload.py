@@ -124,7 +124,7 @@ def _build_adding(
     ) -> tuple[str, Any, None, Any]:
         if not paths:
             raise gr.Error("Choose some photos first.", print_exception=False)
-        if checked != [paths, name, relabel]:
+        if checked is not None and checked != [paths, name, relabel]:
             raise gr.Error(
                 "Some of it is still being checked. Wait for the list of photos, then press Add.",
                 print_exception=False,

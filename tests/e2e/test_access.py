@@ -64,6 +64,26 @@ def test_an_operators_endpoint_cannot_be_called_by_name_or_number(guarded: Serve
         assert joined.status_code >= 400, number
 
 
+def test_a_page_of_another_sign_in_calls_nothing_and_is_told_to_reload(guarded: Server) -> None:
+    """It names functions by number alone, so no number may mean one on each page."""
+    operators, visitors = ({d["id"] for d in endpoints(guarded, h)[1]} for h in (AS_OPERATOR, {}))
+    assert operators.isdisjoint(visitors)
+    url = f"{guarded.url}/gradio_api"
+
+    with httpx.Client() as browser:
+        signed_in = browser.post(f"{guarded.url}/sign-in", data={"token": TOKEN})
+        assert signed_in.status_code == 303
+        body = {"data": [], "session_hash": "opened before", "fn_index": min(visitors)}
+        answers = [browser.post(f"{url}/{path}", json=body) for path in ("queue/join", "run/x")]
+        browser.cookies.clear()
+        answers.append(browser.post(f"{url}/queue/join", json=body | {"fn_index": min(operators)}))
+
+    for answer in answers:
+        assert (answer.status_code, answer.json()["detail"]) == (
+            400, "This page is of another sign-in. Reload it.",
+        )  # fmt: skip
+
+
 def test_a_client_with_the_token_is_the_operator(guarded: Server, photos: Path) -> None:
     client = Client(guarded.url, headers=AS_OPERATOR, verbose=False)
     arguments = ("kiwi", [handle_file(photos / "apple.jpg")], False, True)

@@ -173,6 +173,53 @@ def test_zip_example_paste_and_camera_are_answered(
     context.close()
 
 
+def test_photo_that_comes_while_an_answer_is_under_way_is_answered_too(
+    page: sync_api.Page, photos: Path
+) -> None:
+    held: list[sync_api.Route] = []
+
+    def hold(route: sync_api.Route) -> None:
+        if ".jpg" in (route.request.post_data or ""):
+            held.append(route)
+        else:
+            route.continue_()
+
+    page.route("**/gradio_api/queue/join**", hold)
+    for count, name in enumerate(("mango.jpg", "orange.jpg"), start=1):
+        page.set_input_files(PHOTOS, photos / name)
+        for _ in range(300):  # the first is not answered yet, and the second is asked for
+            if len(held) == count:
+                break
+            page.wait_for_timeout(100)
+    first, second = held
+
+    first.continue_()
+    page.wait_for_selector(".fc-answer >> text=Mango")
+    second.continue_()
+    page.wait_for_selector(".fc-many")
+    assert page.locator(".fc-row").count() == 2
+    page.wait_for_selector("#photos >> text=Drop File Here")
+
+
+def test_text_that_is_copied_with_a_picture_of_it_is_pasted_into_a_field(
+    page: sync_api.Page,
+) -> None:
+    """As a spreadsheet and a word processor copy it."""
+    page.get_by_role("tab", name="Retrain").click()
+    page.wait_for_selector("#why")
+    is_taken = """(withText) => {
+        const data = new DataTransfer();
+        data.items.add(new File(["a picture"], "image.png", { type: "image/png" }));
+        if (withText) data.setData("text/plain", "the shop photos are old");
+        const options = { clipboardData: data, bubbles: true, cancelable: true };
+        const field = document.querySelector("#why input, #why textarea");
+        return !field.dispatchEvent(new ClipboardEvent("paste", options));
+    }"""
+
+    assert page.evaluate(is_taken, True) is False
+    assert page.evaluate(is_taken, False) is True  # a screenshot is no text
+
+
 def test_status_refreshes_itself_while_it_is_open(
     browser: sync_api.Browser, server: Server, photos: Path
 ) -> None:

@@ -117,7 +117,9 @@ def test_the_base_set_is_offered_and_its_download_can_be_ended(page: sync_api.Pa
     page.get_by_role("tab", name="Retrain").click()
     page.click("#fetch-button")  # nothing outside can be reached here, and it tries again
     page.wait_for_selector("#job >> text=Downloading Fruits-360")
+    sync_api.expect(page.locator("#fetch-button")).to_be_disabled()  # it is under way
     page.click("#cancel")
     page.wait_for_selector("#job .fc-state-cancelled")
     assert "Download 1" in page.inner_text("#job")
     sync_api.expect(page.locator("#fetch-button")).to_be_visible()
+    sync_api.expect(page.locator("#fetch-button")).to_be_enabled()

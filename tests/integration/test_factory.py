@@ -21,6 +21,12 @@ from app.settings import Settings
 from models.registry import ModelRegistry
 
 app.factory.open_registry = lambda state: ModelRegistry(state / "models")
+closed = []
+for kind in (app.factory.Mirror, app.factory.MonitoringService):
+    def close(self, kind=kind, close=kind.close):
+        closed.append(kind.__name__)
+        close(self)
+    kind.close = close
 application = app.factory.create_app(Settings(state_dir=Path(sys.argv[1]), max_sessions=7))
 local = {"base_url": "http://127.0.0.1", "client": ("127.0.0.1", 50_000)}
 with TestClient(application, **local) as client:
@@ -48,9 +54,16 @@ with TestClient(application, **local) as client:
     event = client.post("/gradio_api/call/status", json={"data": []}).json()["event_id"]
     stream = client.get(f"/gradio_api/call/status/{event}").text
     session = mounted.state_holder["new"]
+    (refresh,) = {
+        f.fn for f in page.fns.values() if getattr(f.fn, "__qualname__", "").endswith("refresh")
+        and f.fn.__module__ == "app.tabs.retrain"
+    }
+    retrain_tab = [str(shown) for shown in refresh("quick")]
 print(json.dumps(answers | {
     "headers": headers,
     "stream": stream,
+    "retrain_tab": retrain_tab,
+    "closed": closed,
     "records_of_events": len(page._queue.event_analytics),
     "sessions_without_events": type(page._queue.pending_event_ids_session).__name__,
     "queue_look_s": page._queue.sleep_when_free,
@@ -96,6 +109,11 @@ def test_app_without_any_model_starts_and_says_so(facts: dict[str, Any]) -> None
     assert facts["predict"]["error"]["type"] == "NoModel"
 
 
+def test_retrain_tab_without_any_model_says_so(facts: dict[str, Any]) -> None:
+    """An alert leads there, and a version can be put live there."""
+    assert "No model is loaded" in "".join(facts["retrain_tab"])
+
+
 def test_a_path_with_a_line_break_is_told_in_a_sentence_whatever_the_method(
     facts: dict[str, Any],
 ) -> None:
@@ -135,6 +153,12 @@ def test_gradio_keeps_no_records_of_past_calls(facts: dict[str, Any]) -> None:
     assert "event: complete" in facts["stream"]
     assert facts["records_of_events"] == 0
     assert facts["sessions_without_events"] == "PendingEvents"
+
+
+def test_what_waits_to_be_mirrored_goes_before_what_waits_to_be_posted(
+    facts: dict[str, Any],
+) -> None:
+    assert facts["closed"] == ["Mirror", "MonitoringService"]
 
 
 def test_hub_client_is_not_imported_for_a_mirror_that_is_off(facts: dict[str, Any]) -> None:

@@ -1,5 +1,6 @@
 """The base set, fetched by the app from a mirror on loopback, in a job of its own."""
 
+import sys
 import threading
 import zipfile
 from collections.abc import Callable, Iterator
@@ -20,7 +21,14 @@ from app.settings import Settings
 from data.splits import Split
 from data.store import DatasetStore
 from models.registry import ModelRegistry
-from tests.conftest import REFUSING_LABELS, colour_model, encode, local_client, publish
+from tests.conftest import (
+    REFUSING_LABELS,
+    colour_model,
+    encode,
+    local_client,
+    publish,
+    wait_until,
+)
 from tests.integration.test_learning import finished
 
 SETTINGS = Settings()
@@ -122,6 +130,32 @@ def test_what_a_server_sends_in_place_of_an_archive_is_not_kept(
     assert "InvalidArchive" in capsys.readouterr().err
     put_archives(mirror[1])
     assert fetch("grocery") == 0
+
+
+def test_a_second_press_joins_the_download_that_runs(
+    tmp_path: Path, registry: ModelRegistry
+) -> None:
+    publish(registry, colour_model())
+    service = PredictionService(registry)
+    service.load()
+    store = DatasetStore(tmp_path / "store")
+    endless = (sys.executable, "-c", "import time; time.sleep(600)")
+    learning = LearningService(service, registry, store, tmp_path, command=endless)
+    assert learning.fetching() is None
+
+    first = learning.fetch_base_set()
+    assert learning.fetch_base_set().id == first.id  # it waits
+    learning.start()
+    wait_until(lambda: learning.job(first.id)["state"] == "running")
+    assert learning.fetch_base_set().id == first.id
+    assert [job["job_id"] for job in learning.jobs()] == [first.id]
+
+    learning.cancel(first.id)
+    assert learning.fetching() is None
+    assert learning.fetch_base_set().id > first.id
+    learning.close()
+    service.close()
+    store.close()
 
 
 def test_a_download_that_fails_says_so_and_can_be_repeated(

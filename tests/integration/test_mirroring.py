@@ -15,7 +15,7 @@ from app.mirrored import Photos, Versions
 from app.mirroring import RepositoryMirror
 from data.store import DatasetStore, StoredImage
 from models.registry import ModelRegistry
-from tests.conftest import colour_model, encode, publish
+from tests.conftest import colour_model, encode, publish, wait_until
 from tests.hub_server import DROP, DROP_AFTER, READER, TOKEN, HubServer, running_hub
 
 # The library uploads files in a way that its own HTTP client calls outdated.
@@ -91,6 +91,28 @@ def test_repository_is_made_for_its_owner_alone_and_gets_one_commit(
     assert len(hub.dataset().commits) == 2  # the Hub's own, and this one
     assert first.photos.status.private
     assert paths(hub) >= {".gitattributes", "README.md", "index.db", "mirror.json"}
+
+
+def test_repository_that_its_owner_makes_public_is_noticed_although_nothing_changes(
+    first: Disk, hub: HubServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.mirroring.POLL_S", 0.02)
+    monkeypatch.setattr(first.photos, "_look_every_s", 0.0)
+    closing = threading.Event()
+    thread = threading.Thread(target=first.photos.follow, args=(closing,))
+    thread.start()
+
+    hub.fail("GET", "/api/datasets/", 500)  # a look that fails is passed over
+    hub.dataset().private = False
+    try:
+        wait_until(lambda: first.photos.status.private is False)
+    finally:
+        closing.set()
+        thread.join()
+
+    assert first.told[-1].private is False
+    assert {status.state for status in first.told} == {MirrorState.MIRRORED}
+    assert len(hub.dataset().commits) == 2
 
 
 def test_nothing_is_committed_where_nothing_changed(first: Disk, hub: HubServer) -> None:

@@ -1,6 +1,7 @@
 """A known mix of requests, and the same numbers wherever one may read them."""
 
 import re
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -26,7 +27,7 @@ from data.state import monitoring_dir
 from data.store import DatasetStore
 from models.examination import EXAMINATION_NAME
 from models.registry import ModelRegistry, ModelVersion
-from tests.conftest import COLOURS, colour_model, encode, local_client, publish
+from tests.conftest import COLOURS, colour_model, encode, local_client, publish, wait_until
 from tests.unit.test_drift import PAPER, SHOP, examination, pictures
 
 SETTINGS = Settings()
@@ -235,6 +236,63 @@ def test_more_of_the_same_raises_nothing(watched: Watched, refusing: ModelVersio
     watched.monitoring.check()
     assert watched.monitoring.alerts() == []
     assert watched.monitoring.drift().state == "unknown"
+
+
+def test_a_job_with_the_number_of_one_that_is_forgotten_raises_an_alert_of_its_own(
+    watched: Watched, registry: ModelRegistry, tmp_path: Path
+) -> None:
+    """A damaged table is set aside, and numbers begin at 1 again; the alerts are still there."""
+    watched.now.now = datetime.now(UTC) - timedelta(minutes=1)
+    failed_job(watched)
+    watched.monitoring.check()
+    watched.close()
+    for file in (tmp_path / "jobs").glob("jobs.db*"):
+        file.unlink()
+
+    again = Watched(registry, tmp_path, watched.now)
+    again.now.now = datetime.now(UTC) + timedelta(minutes=1)
+    failed_job(again)
+    for _ in range(2):
+        again.monitoring.check()
+    subjects = [(alert.kind, alert.subject) for alert in again.monitoring.alerts()]
+    again.close()
+
+    assert subjects == [("retrain_failed", "1")] * 2
+
+
+def failed_job(watched: Watched) -> None:
+    """Let a job fail, which every one here does."""
+    watched.learning.start()
+    job = watched.learning._runner.submit("quick", "by hand")
+    wait_until(lambda: watched.learning.job(job.id)["state"] == "failed")
+
+
+def test_a_webhook_that_does_not_answer_does_not_hold_up_the_end(
+    registry: ModelRegistry, version: ModelVersion, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.monitoring.KEEP_EVERY_S", 0.01)
+    monkeypatch.setattr("app.monitoring.CHECK_EVERY_S", 0.0)
+    monkeypatch.setattr("app.monitoring._END_S", 0.1)
+    service = PredictionService(registry)
+    service.load()
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        monitoring = MonitoringService(service, registry, tmp_path, webhook=address)
+        for number in range(3):
+            monitoring._alerts.report("retrain_failed", str(number), "Failed.")
+        monitoring.start()
+        connection, _ = silent.accept()
+        begun_at = time.monotonic()
+
+        monitoring.close()
+
+        lasted_s = time.monotonic() - begun_at
+        connection.close()  # so that the thread can end
+        monitoring._thread.join(30)
+    assert lasted_s < 5  # where each of three is waited for 10 s
+    assert not monitoring._thread.is_alive()
+    monitoring._alerts.close()
+    service.close()
 
 
 def test_a_failed_retraining_is_an_alert_once(watched: Watched) -> None:

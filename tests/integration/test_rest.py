@@ -16,6 +16,7 @@ from starlette.responses import Response
 from starlette.types import Message
 
 from app.access import Access
+from app.bodies import Intake
 from app.errors import Overloaded
 from app.handling import handled
 from app.metrics import Metrics
@@ -312,6 +313,30 @@ def test_a_busy_server_does_not_even_read_the_photo(
             asyncio.run(predict_handler(service, SETTINGS)(request))
 
     assert service.metrics.snapshot()["refusals"]["by_type"] == {"Overloaded": 1}
+    service.close()
+
+
+def test_more_bytes_than_all_requests_may_hold_are_answered_429_and_forgotten(
+    registry: ModelRegistry, version: ModelVersion
+) -> None:
+    service = PredictionService(registry)
+    service.load()
+    photo = encode("apple")
+    intake = Intake(len(photo) + 10)
+    app = FastAPI()
+    app.include_router(build_router(service, SETTINGS, Access(SETTINGS), intake=intake))
+    client = TestClient(app)
+
+    with intake.request() as take:
+        take(100)
+        refused = client.post("/api/predict", content=photo)
+
+    assert error_of(refused, 429)["type"] == "Overloaded"
+    assert refused.headers["retry-after"] == "5"
+    for _ in range(3):
+        assert client.post("/api/predict", content=photo).status_code == 200
+        assert client.post("/api/predict", content=b"no picture").status_code == 415
+    assert intake.held_bytes == 0
     service.close()
 
 

@@ -60,6 +60,28 @@ def test_what_happened_once_is_told_once(log: AlertLog, now: FakeNow) -> None:
     assert [a.subject for a in log.open()] == ["8"]
 
 
+def test_what_happened_to_another_one_of_that_name_is_told_too(log: AlertLog, now: FakeNow) -> None:
+    """Jobs are counted from 1 again where their table was damaged."""
+    first = now.now - timedelta(minutes=5)
+    log.report("retrain_failed", "1", "Failed.", once=True, since=first)
+    now.now += timedelta(minutes=5)
+    log.report("retrain_failed", "1", "Failed.", once=True, since=first)
+    assert len(log.open()) == 1
+
+    second = now.now - timedelta(minutes=1)
+    for _ in range(2):
+        log.report("retrain_failed", "1", "Failed again.", once=True, since=second)
+    assert [a.message for a in log.open()] == ["Failed again.", "Failed."]
+
+
+def test_a_subject_that_seems_to_come_from_the_future_is_told_once(
+    log: AlertLog, now: FakeNow
+) -> None:
+    for _ in range(2):
+        log.report("retrain_failed", "1", "Failed.", once=True, since=now.now + timedelta(days=1))
+    assert len(log.open()) == 1
+
+
 def test_an_open_alert_is_not_hidden_by_a_hundred_later_ones(log: AlertLog) -> None:
     log.report("disk", "state", "Nearly full.")
     for number in range(120):
@@ -81,6 +103,7 @@ class _Hook(HTTPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.bodies: list[dict[str, Any]] = []
         self.status = 500
+        self.asked = threading.Event()
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -89,6 +112,7 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
         self.server.bodies.append(json.loads(body))
+        self.server.asked.set()
         self.send_response(self.server.status)
         self.end_headers()
 
@@ -118,6 +142,22 @@ def test_a_webhook_gets_each_alert_once_also_after_a_failure(tmp_path: Path, hoo
 
     assert [body["kind"] for body in hook.bodies] == ["drift", "drift"]
     assert hook.bodies[1]["text"] == hook.bodies[1]["content"] == "Other photos."
+
+
+def test_nothing_more_is_posted_once_the_app_ends(tmp_path: Path, hook: _Hook) -> None:
+    address = f"http://127.0.0.1:{hook.server_port}/alerts"
+    log = AlertLog(tmp_path / "a.db", address)
+    for number in range(3):
+        log.report("retrain_failed", str(number), "Failed.")
+    log.post(hook.asked)  # which the first of them sets
+    log.close()
+    assert [body["subject"] for body in hook.bodies] == ["0"]
+
+    hook.status = 200
+    again = AlertLog(tmp_path / "a.db", address)
+    again.post()
+    again.close()
+    assert [body["subject"] for body in hook.bodies] == ["0", "0", "1", "2"]
 
 
 def test_a_webhook_that_is_gone_is_given_up(tmp_path: Path, hook: _Hook) -> None:

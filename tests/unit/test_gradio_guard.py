@@ -13,6 +13,7 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.testclient import TestClient
 from starlette.types import Receive, Scope, Send
 
+from app.bodies import Intake
 from app.gradio_guard import GradioGuard
 
 JOIN = "/gradio_api/queue/join"
@@ -86,6 +87,25 @@ def test_a_call_that_is_too_large_is_refused_and_an_upload_is_not(
 
     client.post("/gradio_api/upload", content=b"x" * 5000)
     assert len(page.bodies[0]) == 5000
+
+
+def test_calls_that_all_requests_together_leave_no_room_for_are_told_to_come_back(
+    page: FakePage, tmp_path: Path
+) -> None:
+    intake = Intake(1000)
+    client = TestClient(GradioGuard(page, tmp_path, 0, intake))
+    body = {"data": ["x" * 600]}
+
+    with intake.request() as take:
+        take(600)
+        refused = client.post(JOIN, json=body)
+
+    assert "The server is busy" in refusal(refused, 429)
+    assert refused.headers["retry-after"] == "5"
+    assert page.bodies == []
+    for _ in range(3):
+        assert client.post(JOIN, json=body).status_code == 200
+    assert intake.held_bytes == 0
 
 
 def test_numbers_beyond_64_bits_become_floats(client: TestClient, page: FakePage) -> None:
