@@ -18,7 +18,6 @@ from data.images import to_model_input
 from training.creatures import draw_coin, draw_creature
 from training.cut_fruit import draw_other_piece
 from training.dishes import draw_dish
-from training.fruit_ends import draw_knob
 from training.scenery import draw_scenery
 
 _Pixels = NDArray[np.uint8]
@@ -28,10 +27,9 @@ _WHITE: Final = 228  # darkest channel of a pixel that may be paper
 _BORDER_ON_WHITE: Final = 0.9  # share of the border that is paper in a picture on white
 _UNTOUCHED: Final = 0.15  # of all pictures: resized as served and nothing else
 _REPLACED: Final = 0.7  # of the pictures on white: another background
-_ALONE: Final = 0.6  # of the made-up creatures, coins, pieces and knobs: on white
+_ALONE: Final = 0.6  # of the made-up creatures, coins and pieces: on white
 _COINS: Final = 0.1  # of those: coins
 _PIECES: Final = 0.2  # of those: tins, wheels, balls
-_KNOBS: Final = 0.2  # of those: balls with stalks, tomatoes, peppers, seen from their end
 _NEAR: Final = 0.25  # of those: so near that they may leave the picture
 _LEAST_CROP: Final = 0.35  # of the area
 _SET_BACK: Final = 0.25  # of the photos: seen from farther away, before other things
@@ -175,16 +173,13 @@ def draw_unknown(form: _Pixels, surface: _Pixels, side_px: int, rng: _Rng) -> _P
     return np.asarray(_compressed(_lit(picture, rng), rng), dtype=np.uint8)
 
 
-def draw_stranger(
-    side_px: int, backgrounds: Sequence[_Pixels], classes: Sequence[str], rng: _Rng
-) -> _Pixels:
-    """Return a made-up creature, coin, piece or knob, mostly on white: uint8 (side_px, side_px, 3).
+def draw_stranger(side_px: int, backgrounds: Sequence[_Pixels], rng: _Rng) -> _Pixels:
+    """Return a made-up creature, coin or piece, mostly on white: uint8 (side_px, side_px, 3).
 
     Args:
         side_px: side of the network's square input, in pixels.
         backgrounds: photos of none of the classes, that skins and surroundings are cut from; may be
             empty.
-        classes: what it must not be.
         rng: where every choice comes from.
     """
     alone, near = rng.random() < _ALONE, rng.random() < _NEAR
@@ -194,8 +189,6 @@ def draw_stranger(
         stranger = draw_coin(longer, rng)
     elif kind < _COINS + _PIECES:
         stranger = draw_other_piece(longer, backgrounds, rng)
-    elif kind < _COINS + _PIECES + _KNOBS:
-        stranger = draw_knob(longer, classes, rng)
     else:
         stranger = draw_creature(longer, backgrounds, rng)
     if alone:

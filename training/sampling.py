@@ -34,7 +34,6 @@ from training.augment import (
 )
 from training.columns import Columns
 from training.cut_fruit import CUT_LABELS, draw_cut_fruit
-from training.fruit_ends import END_LABELS, draw_fruit_end
 from training.scenery import draw_scenery
 
 Key = TypeVar("Key", bound=tuple[str, ...])
@@ -45,13 +44,12 @@ NONE_SHARE: Final = 0.34  # of the draws, for a network with a column for none-o
 TEXTURE_SHARE: Final = 0.04  # surfaces with nothing on them
 CLUTTER_SHARE: Final = 0.08  # shapes and letters
 SCENERY_SHARE: Final = 0.05  # made-up land, leaves and flowers
-STRANGER_SHARE: Final = 0.14  # made-up creatures, coins, pieces and knobs
+STRANGER_SHARE: Final = 0.14  # made-up creatures, coins and pieces
 DISH_SHARE: Final = 0.10  # made-up dishes
 UNKNOWN_SHARE: Final = 0.04  # made-up things on white
 DRAWN_SHARE: Final = 0.02  # of all draws: drawn fruit, which the page offers to try
 _DRAWN_EACH: Final = 6  # drawings of a class
 CUT_SHARE: Final = 0.02  # of all draws: halves and slices of fruit
-END_SHARE: Final = 0.02  # of all draws: fruit seen from its end
 
 
 @dataclass(frozen=True)
@@ -95,11 +93,8 @@ def load_pool(root: Path, images: Sequence[SnapshotImage], columns: Columns) -> 
     known = [image for image in images if image.label in columns.labels]
 
     def load(image: SnapshotImage) -> NDArray[np.uint8]:
-        return _shrunk(
-            decode_image(
-                (root / image.path).read_bytes(), limits=STORED_LIMITS, target_side_px=KEPT_SIDE_PX
-            )
-        )
+        content = (root / image.path).read_bytes()
+        return _shrunk(decode_image(content, limits=STORED_LIMITS, target_side_px=KEPT_SIDE_PX))
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         pixels = tuple(pool.map(load, known))
@@ -148,18 +143,12 @@ def _draw(
 ) -> tuple[NDArray[np.uint8], int]:
     picture, target = pool.pixels[row], int(pool.targets[row])
     classes, other = len(pool.columns.classes), pool.columns.width - 1
-    cut, ends = (
-        [label for label in labels if label in pool.columns.classes]
-        for labels in (CUT_LABELS, END_LABELS)
-    )
+    cut = [label for label in CUT_LABELS if label in pool.columns.classes]
     if pool.drawings and rng.random() < DRAWN_SHARE:
         picture, target = pool.drawings[int(rng.integers(len(pool.drawings)))]
     elif cut and rng.random() < CUT_SHARE:
         label = cut[int(rng.integers(len(cut)))]
         picture, target = draw_cut_fruit(label, side_px, rng), pool.columns.classes.index(label)
-    elif ends and rng.random() < END_SHARE:
-        label = ends[int(rng.integers(len(ends)))]
-        picture, target = draw_fruit_end(label, side_px, rng), pool.columns.classes.index(label)
     elif target >= classes:
         made_up = _draw_made_up(pool, side_px, rng)
         if made_up is not None:
@@ -181,7 +170,7 @@ def _draw_made_up(
     if scenery:
         return np.asarray(draw_scenery(side_px, rng), dtype=np.uint8)
     if stranger:
-        return draw_stranger(side_px, pool.backgrounds, pool.columns.classes, rng)
+        return draw_stranger(side_px, pool.backgrounds, rng)
     if dish:
         return draw_served(side_px, pool.backgrounds, rng)
     if unknown and pool.forms and pool.backgrounds:

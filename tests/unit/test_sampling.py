@@ -9,7 +9,6 @@ from PIL import Image
 
 pytest.importorskip("scipy")
 
-from data.images import to_model_input
 from data.labels import NONE_OF_THESE
 from data.snapshot import SnapshotImage
 from data.splits import Split
@@ -123,27 +122,20 @@ def test_batches_follow_the_shares_and_the_seed(pool: PhotoPool) -> None:
     assert np.bincount(targets) / 400 == pytest.approx([0.33, 0.33, 0.34], abs=0.07)
 
 
-@pytest.mark.parametrize(
-    ("share", "drawing"), [("CUT_SHARE", "draw_cut_fruit"), ("END_SHARE", "draw_fruit_end")]
-)
-def test_made_up_fruit_has_the_column_of_its_label(
-    share: str, drawing: str, pool: PhotoPool, monkeypatch: pytest.MonkeyPatch
+def test_cut_fruit_has_the_column_of_its_label(
+    pool: PhotoPool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(f"training.sampling.{share}", 1.0)
+    monkeypatch.setattr("training.sampling.CUT_SHARE", 1.0)
     drawn = list[str]()
 
     def one_colour(label: str, side_px: int, rng: np.random.Generator) -> np.ndarray:
         drawn.append(label)
         return np.full((side_px, side_px, 3), 255 * ("apple", "mango").index(label), np.uint8)
 
-    def as_it_is(picture: np.ndarray, side_px: int, *_: object) -> np.ndarray:
-        return to_model_input(picture, side_px)
-
-    monkeypatch.setattr(f"training.sampling.{drawing}", one_colour)
-    monkeypatch.setattr("training.sampling.augment", as_it_is)
+    monkeypatch.setattr("training.sampling.draw_cut_fruit", one_colour)
     pictures, targets = draw_batch(pool, 60, 16, np.random.default_rng(0))
 
-    # The page's own drawings, and other made-up fruit, are the rest.
+    # The page's own drawings are the rest.
     assert len(drawn) > 50
     assert set(drawn) == {"apple", "mango"}
     assert set(targets.tolist()) == {0, 1}
@@ -151,13 +143,12 @@ def test_made_up_fruit_has_the_column_of_its_label(
     assert np.median(light[targets == 0]) < 60 < 150 < np.median(light[targets == 1])
 
 
-def test_nothing_is_made_up_of_classes_that_users_added(tmp_path: Path) -> None:
+def test_nothing_is_cut_of_classes_that_users_added(tmp_path: Path) -> None:
     found = [image for image in images(tmp_path) if image.label in ("kiwi", NONE_OF_THESE)]
     pool = load_pool(tmp_path, found, Columns(("kiwi",), (NONE_OF_THESE,)))
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("training.sampling.CUT_SHARE", 1.0)
-        patch.setattr("training.sampling.END_SHARE", 1.0)
         _, targets = draw_batch(pool, 200, 16, np.random.default_rng(0))
 
     assert set(targets.tolist()) == {0, 1}
