@@ -35,6 +35,7 @@ def fit_head(
     label_smoothing: float = 0.0,
     classes: int | None = None,
     on_epoch: Callable[[Epoch], None] = lambda epoch: None,
+    unknown_share: float = 0.0,
 ) -> tuple[Head, list[dict[str, float]]]:
     """Return the last layer that explains the targets best, and what each iteration gave.
 
@@ -52,6 +53,9 @@ def fit_head(
         classes: how many columns are of classes; those behind them, of kinds of other things, count
             as one. None tells every column from every other.
         on_epoch: told what each iteration gave.
+        unknown_share: share of the loss in which a row of a kind is answered without that kind's
+            column, as if nobody had taught it; the other kinds then learn to take what is new. The
+            last column is of no kind, and stays. Without ``classes`` there are no kinds.
     """
     kernel, bias = start
     columns, pull = np.array(list(pulls)), np.array(list(pulls.values()), np.float32)
@@ -62,6 +66,11 @@ def fit_head(
     starts = np.unique(label_of, return_index=True)[1]
     wanted = np.eye(len(starts), dtype=np.float32)[label_of[targets]] * (1 - label_smoothing)
     wanted += label_smoothing / len(starts)  # (N, K)
+    hidden = np.zeros_like(fixed)
+    if unknown_share and classes is not None:
+        kinds = np.flatnonzero((targets >= classes) & (targets < len(bias) - 1))
+        hidden[kinds, targets[kinds]] = -np.inf
+    parts = [(1 - unknown_share, np.zeros_like(fixed)), (unknown_share, hidden)]
     history: list[dict[str, float]] = []
     began = time.perf_counter()
     last: dict[str, float] = {}
@@ -70,14 +79,18 @@ def fit_head(
         change = settings.reshape(depth + 1, len(columns)).astype(np.float32)
         logits = fixed.copy()
         logits[:, columns] += features @ change[:-1] + change[-1]
-        probabilities = softmax(logits, axis=1)
-        by_label = np.add.reduceat(probabilities, starts, axis=1).clip(_TINY)  # (N, K)
-        found = -float(weights @ (wanted * np.log(by_label)).sum(axis=1))
-        last["loss"] = found
-        last["accuracy"] = float(weights @ (by_label.argmax(axis=1) == label_of[targets]))
-        # A column answers for its label by its share of that label's probability.
-        due = (wanted / by_label)[:, label_of[columns]] * probabilities[:, columns]
-        slope = weights[:, None] * (probabilities[:, columns] - due)  # (N, m)
+        found, right, slope = 0.0, 0.0, np.zeros((len(logits), len(columns)))
+        for share, without in parts:
+            if not share:
+                continue
+            probabilities = softmax(logits + without, axis=1)
+            by_label = np.add.reduceat(probabilities, starts, axis=1).clip(_TINY)  # (N, K)
+            found -= share * float(weights @ (wanted * np.log(by_label)).sum(axis=1))
+            right += share * float(weights @ (by_label.argmax(axis=1) == label_of[targets]))
+            # A column answers for its label by its share of that label's probability.
+            due = (wanted / by_label)[:, label_of[columns]] * probabilities[:, columns]
+            slope += share * weights[:, None] * (probabilities[:, columns] - due)  # (N, m)
+        last["loss"], last["accuracy"] = found, right
         gradient = np.concatenate(
             [
                 features.T @ slope.astype(np.float32) + pull * change[:-1],

@@ -39,6 +39,8 @@ from training.train import use_threads
 # How often pictures of no kind that a publisher names count, most of which are made up: they stand
 # for everything that people photograph. Where kinds are not told apart, as often as the others.
 OTHERS_WEIGHT: Final = 3.0
+# Of the loss: things answered as if their kind had not been taught, so that new ones are refused.
+UNKNOWN_SHARE: Final = 0.1
 _Batch: TypeAlias = tuple[NDArray[np.uint8], NDArray[np.int64]]
 _BATCH: Final = 32
 _DRAWING_THREADS: Final = 2
@@ -118,6 +120,7 @@ def fit_last_layer(
         float(manifest.training.get(SMOOTHING, 0.0)),
         len(columns.classes),
         on_epoch,
+        UNKNOWN_SHARE,
     )
     head[1][others] -= shift
     trained = with_head(model, *head)
@@ -143,6 +146,7 @@ def fit_last_layer(
             "head_draws": DRAWS,
             "head_others_weight": OTHERS_WEIGHT,
             "head_pull": PULL_NEW,
+            "head_unknown_share": UNKNOWN_SHARE,
             "head_seed": seed,
         }
         changes = {"training": manifest.training | how, "history": history, "parity": parity}

@@ -1,6 +1,7 @@
 """The last layer learns new columns and leaves the others alone."""
 
 import numpy as np
+import pytest
 from scipy.special import softmax
 
 from training.head import fit_head
@@ -63,23 +64,58 @@ def test_kinds_of_other_things_count_as_one_answer() -> None:
     np.testing.assert_array_equal(found[:, 1:], kernel[:, 1:])
 
 
-def test_the_gradient_is_that_of_the_loss() -> None:
+@pytest.mark.parametrize("unknown_share", [0.0, 0.4, 1.0])
+def test_the_gradient_is_that_of_the_loss(unknown_share: float) -> None:
     rng = np.random.default_rng(3)
     features = rng.random((30, 5)).astype(np.float32)
     targets, start = rng.integers(0, 4, 30), (np.zeros((5, 4), np.float32), np.zeros(4, np.float32))
+    hidden = np.zeros((30, 4))
+    hidden[targets == 2, 2] = -np.inf  # 0 and 1 are classes, 2 is a kind, 3 is of no kind
 
     # A wrong gradient ends the search early, above what a search without one finds.
     free = dict.fromkeys(range(4), 1e-2)
-    (kernel, bias), _ = fit_head(features, targets, np.ones(30), start, free, 0.1, 2)
+    (kernel, bias), _ = fit_head(
+        features, targets, np.ones(30), start, free, 0.1, 2, unknown_share=unknown_share
+    )
 
     def loss(kernel: np.ndarray) -> float:
-        probabilities = softmax(features @ kernel + bias, axis=1)
-        merged = np.stack([*probabilities[:, :2].T, probabilities[:, 2:].sum(axis=1)], axis=1)
-        wanted = np.eye(3)[np.minimum(targets, 2)] * 0.9 + 0.1 / 3
-        data = -(wanted * np.log(merged)).sum(axis=1).mean()
+        data = 0.0
+        for share, without in ((1 - unknown_share, 0), (unknown_share, hidden)):
+            probabilities = softmax(features @ kernel + bias + without, axis=1)
+            merged = np.stack([*probabilities[:, :2].T, probabilities[:, 2:].sum(axis=1)], axis=1)
+            wanted = np.eye(3)[np.minimum(targets, 2)] * 0.9 + 0.1 / 3
+            data -= share * (wanted * np.log(merged)).sum(axis=1).mean()
         return float(data + 1e-2 / 2 * (kernel**2).sum())
 
     best = loss(kernel)
     for _ in range(20):
         step = rng.normal(0, 0.05, kernel.shape).astype(np.float32)
         assert loss(kernel + step) > best
+
+
+def test_kinds_learn_to_take_what_no_kind_was_taught() -> None:
+    """Column 0 is a class, 1 and 2 are kinds, 3 is none; each kind has a mark, and both share one.
+
+    What is new looks like the class and has the shared mark alone.
+    """
+    rng = np.random.default_rng(5)
+
+    def of(*place: float) -> np.ndarray:
+        centre = np.array([*place, *[0.0] * (8 - len(place))])
+        return np.abs(centre + rng.normal(0, 0.2, (60, 8))).astype(np.float32)
+
+    features = np.concatenate([of(4, 0), of(3, 1, 4), of(3, 1, 0, 4), of(0, 0, 0, 0, 4)])
+    targets, new = np.repeat([0, 1, 2, 3], 60), of(2.5, 2.5)
+    kernel = np.zeros((8, 4), np.float32)
+    kernel[[0, 2, 3, 4], [0, 1, 2, 3]] = 1.5
+    start = kernel, np.zeros(4, np.float32)
+
+    def refused(unknown_share: float) -> float:
+        (found, bias), _ = fit_head(
+            features, targets, np.ones(240), start, dict.fromkeys((1, 2, 3), 1e-2), 0.05, 1,
+            unknown_share=unknown_share,
+        )  # fmt: skip
+        assert ((features @ found + bias)[:60].argmax(axis=1) == 0).all()
+        return float(softmax(new @ found + bias, axis=1)[:, 1:].sum(axis=1).mean())
+
+    assert refused(0.1) > 1.5 * refused(0.0)
