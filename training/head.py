@@ -53,9 +53,9 @@ def fit_head(
         classes: how many columns are of classes; those behind them, of kinds of other things, count
             as one. None tells every column from every other.
         on_epoch: told what each iteration gave.
-        unknown_share: share of the loss in which a row of a kind is answered without that kind's
-            column, as if nobody had taught it; the other kinds then learn to take what is new. The
-            last column is of no kind, and stays. Without ``classes`` there are no kinds.
+        unknown_share: share of the loss in which a row of a kind is answered without the columns of
+            kinds, as if none had been taught; the last column, which is of no kind, then learns to
+            take what is new. Without ``classes`` there are no kinds.
     """
     kernel, bias = start
     columns, pull = np.array(list(pulls)), np.array(list(pulls.values()), np.float32)
@@ -69,7 +69,7 @@ def fit_head(
     hidden = np.zeros_like(fixed)
     if unknown_share and classes is not None:
         kinds = np.flatnonzero((targets >= classes) & (targets < len(bias) - 1))
-        hidden[kinds, targets[kinds]] = -np.inf
+        hidden[kinds, classes:-1] = -np.inf
     parts = [(1 - unknown_share, np.zeros_like(fixed)), (unknown_share, hidden)]
     history: list[dict[str, float]] = []
     began = time.perf_counter()

@@ -12,7 +12,6 @@ from app.alerts import Alert
 from app.collection import UploadedFile, UploadReport
 from app.learning import Readiness
 from app.results import Prediction, Refusal, Timing
-from app.settings import Settings
 from app.tabs import cards, jobs_html, status_html, upload
 from data.reviews import Review
 from data.splits import Split
@@ -51,7 +50,7 @@ SHOWN = {
         UploadReport(True, (FILE,)), {0: ("data:,", "data:,")}
     ),
     "the photos of each class": upload.progress_html([PROGRESS]),
-    "a photo of the store": upload._details(IMAGE, encode("apple"), Settings()),
+    "a photo of the store": upload._details(IMAGE, encode("apple")),
     "what a retraining learns": jobs_html.readiness_html(Readiness((), {EVIL: 3}, (EVIL,))),
     "why none can start": jobs_html.readiness_html(Readiness((EVIL,), {}, (EVIL,))),
     "a job": jobs_html.job_html(JOB),

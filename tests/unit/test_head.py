@@ -93,7 +93,7 @@ def test_the_gradient_is_that_of_the_loss(unknown_share: float) -> None:
         assert loss(kernel + step) > best
 
 
-def test_kinds_learn_to_take_what_no_kind_was_taught() -> None:
+def test_the_column_of_no_kind_learns_to_take_what_is_new() -> None:
     """Column 0 is a class, 1 and 2 are kinds, 3 is none; each kind has a mark, and both share one.
 
     What is new looks like the class and has the shared mark alone.
