@@ -5,7 +5,7 @@ import hashlib
 import io
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Self
@@ -16,6 +16,7 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 import data.images  # noqa: F401  registers the HEIC encoder with Pillow
+from app.service import PredictionService
 from data.drawings import EXAMPLE_LABELS, draw_fruit
 from data.labels import BASE_LABELS, NONE_OF_THESE
 from models.examination import Examination
@@ -218,6 +219,15 @@ def registry(tmp_path: Path) -> ModelRegistry:
 def version(registry: ModelRegistry) -> ModelVersion:
     """A published version of the small model."""
     return publish(registry, colour_model())
+
+
+@pytest.fixture
+def service(registry: ModelRegistry, version: ModelVersion) -> Iterator[PredictionService]:
+    """What answers with it."""
+    service = PredictionService(registry)
+    service.load()
+    yield service
+    service.close()
 
 
 @pytest.fixture

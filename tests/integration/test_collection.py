@@ -4,7 +4,7 @@ import hashlib
 import io
 import threading
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import orjson
@@ -26,18 +26,9 @@ from data.images import ImageLimits, Looks, look_at
 from data.reviews import ReviewQueue
 from data.splits import Split
 from data.store import DatasetStore
-from models.registry import ModelRegistry, ModelVersion
 from tests.conftest import local_client
 
 SETTINGS = Settings(max_files=30)
-
-
-@pytest.fixture
-def service(registry: ModelRegistry, version: ModelVersion) -> Iterator[PredictionService]:
-    service = PredictionService(registry)
-    service.load()
-    yield service
-    service.close()
 
 
 @pytest.fixture

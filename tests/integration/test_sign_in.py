@@ -1,6 +1,5 @@
 """Signing in and out, and the routes that are the operator's, over HTTP."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,19 +15,10 @@ from app.settings import Settings
 from app.sign_in import build_sign_in
 from data.reviews import ReviewQueue
 from data.store import DatasetStore
-from models.registry import ModelRegistry, ModelVersion
 from tests.conftest import encode
 
 TOKEN = "correct horse battery"
 SETTINGS = Settings(host="0.0.0.0", admin_token=TOKEN)
-
-
-@pytest.fixture
-def service(registry: ModelRegistry, version: ModelVersion) -> Iterator[PredictionService]:
-    service = PredictionService(registry)
-    service.load()
-    yield service
-    service.close()
 
 
 def app_of(service: PredictionService, folder: Path, settings: Settings) -> FastAPI:

@@ -25,14 +25,6 @@ LARGE_BYTES = 21_000_000  # more than a photo may have by default
 
 
 @pytest.fixture
-def service(registry: ModelRegistry, version: ModelVersion) -> Iterator[PredictionService]:
-    service = PredictionService(registry)
-    service.load()
-    yield service
-    service.close()
-
-
-@pytest.fixture
 def monitoring(
     service: PredictionService, registry: ModelRegistry, tmp_path: Path
 ) -> Iterator[MonitoringService]:
