@@ -45,7 +45,10 @@ _STATUS_WORDS: Final = {
     "refused": "Refused",
 }
 # For good: unlike a removal from the store, this cannot be undone.
-_CONFIRM: Final = "(ticked) => confirm('Discard the ticked photos for good?') ? [ticked] : [[]]"
+_CONFIRM: Final = (
+    "(ticked) => { if (ticked.length && !confirm('Discard the ticked photos for good?')) "
+    "throw 'kept'; return [ticked]; }"
+)
 _CONFIRM_ERASE: Final = (
     "() => { if (!confirm('Delete all removed photos for good? They cannot be put back.')) "
     "throw 'kept'; }"
@@ -229,8 +232,7 @@ def _build_reviews(collection: CollectionService) -> tuple[gr.Accordion, list[De
         return gr.Dropdown(choices=_choices(collection), value=None)
 
     def accept(digests: list[str], name: str | None) -> tuple[str, Any]:
-        if not digests:
-            raise gr.Error("Tick some photos first.", print_exception=False)
+        _require(digests, "tick")
         request_id = new_request_id()
         try:
             return report_html(collection.accept(digests, name or None)), no_name()
@@ -238,9 +240,8 @@ def _build_reviews(collection: CollectionService) -> tuple[gr.Accordion, list[De
             raise gradio_error(error, request_id) from error
 
     def discard(digests: list[str]) -> str:
-        count = collection.discard(digests)
-        words = f"{count} discarded." if count else "Nothing was discarded."
-        return f'<p class="fc-notice">{words}</p>'
+        _require(digests, "tick")
+        return f'<p class="fc-notice">{collection.discard(digests)} discarded.</p>'
 
     with gr.Accordion(_REVIEWS, open=False, elem_id="reviews-box") as box:
         words = gr.Markdown(elem_id="reviews-count")
@@ -293,7 +294,7 @@ def _build_suspects(
         return shown, gr.CheckboxGroup(choices=choices, value=[]), words
 
     def relabel(digests: list[str]) -> str:
-        _require(digests)
+        _require(digests, "tick")
         suggested = {image.digest: s.suggested for image, s in learning.suspects()}
         for digest in digests:
             if digest in suggested:
@@ -301,7 +302,7 @@ def _build_suspects(
         return f'<p class="fc-notice">{len(digests)} relabelled.</p>'
 
     def remove(digests: list[str]) -> tuple[str, list[str]]:
-        _require(digests)
+        _require(digests, "tick")
         collection.remove(digests)
         words = f"{len(digests)} removed; “Undo remove” below puts back."
         return f'<p class="fc-notice">{words}</p>', digests
@@ -374,12 +375,12 @@ def _build_gallery(
         return _details(image, content), [image.digest]
 
     def remove(digests: list[str]) -> tuple[str, list[str]]:
-        _require(digests)
+        _require(digests, "tap")
         collection.remove(digests)
         return '<p class="fc-notice">Removed. Undo puts it back.</p>', digests
 
     def relabel(digests: list[str], name: str | None) -> str:
-        _require(digests)
+        _require(digests, "tap")
         request_id = new_request_id()
         try:
             collection.relabel(digests, name or "")
@@ -578,9 +579,9 @@ def _details(image: StoredImage, content: bytes) -> str:
     )
 
 
-def _require(digests: Sequence[str]) -> None:
+def _require(digests: Sequence[str], how: str) -> None:
     if not digests:
-        raise gr.Error("Choose a photo first: tap it.", print_exception=False)
+        raise gr.Error(f"Choose a photo first: {how} it.", print_exception=False)
 
 
 def _as_zip(collection: CollectionService, name: str, source: str, settings: Settings) -> Path:

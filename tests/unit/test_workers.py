@@ -62,9 +62,15 @@ def refused_for(pool: WorkerPool) -> int:
 def test_task_that_waited_too_long_is_overloaded() -> None:
     clock = FakeClock()
     pool = WorkerPool(threads=1, max_pending=9, max_wait_s=2.0, clock=clock)
-    go = threading.Event()
-    first, second = pool.submit(go.wait), pool.submit(lambda: "too late")
+    begun, go = threading.Event(), threading.Event()
 
+    def task() -> bool:
+        begun.set()
+        return go.wait()
+
+    first, second = pool.submit(task), pool.submit(lambda: "too late")
+
+    begun.wait()  # or the clock may say that the first has waited too long, too
     clock.now_s = 2.1
     go.set()
 
