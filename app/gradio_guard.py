@@ -7,7 +7,6 @@ keeps files of anybody as long as there is room on the disk; here some is left f
 
 import logging
 import re
-import shutil
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,6 +16,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.bodies import Intake, Take, arriving
+from app.disk import require_room
 from app.errors import (
     BadRequest,
     NotStored,
@@ -138,10 +138,8 @@ class GradioGuard:
 
     def _require_room(self, request: Request) -> None:
         length = request.headers.get("content-length", "0")
-        usage = shutil.disk_usage(self._disk)
-        left = usage.free - (int(length) if length.isdecimal() else 0)
-        if left < min(self._min_free_bytes, usage.total // 20):
-            raise NotStored(f"only {usage.free / 1e6:,.0f} MB are free")
+        size_bytes = int(length) if length.isdecimal() else 0
+        require_room(size_bytes, self._disk, self._min_free_bytes)
 
 
 def refusal(error: Exception, path: str, request_id: str) -> Response:

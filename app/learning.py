@@ -6,7 +6,7 @@ version that passed is served.
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -18,10 +18,11 @@ from app.job_table import Job, JobState, JobTable
 from app.jobs import COMMAND, JobRunner
 from app.scheduler import Schedule, Scheduler
 from app.service import PredictionService
+from data.confirmations import Confirmations
 from data.labels import NONE_OF_THESE, spoken
 from data.sources import PUBLIC_SOURCES
 from data.splits import Split
-from data.state import jobs_dir
+from data.state import jobs_dir, store_dir
 from data.store import DatasetStore, StoredImage
 from data.sufficiency import MIN_NEW_CLASS, nothing_to_judge_by, too_few_to_rehearse
 from models.errors import ModelError, VersionInUse
@@ -98,6 +99,7 @@ class LearningService:
         self._state_dir = state_dir
         self._threads = threads
         self._mirror = mirror
+        self._confirmed = Confirmations(store_dir(state_dir))
         self._table = JobTable(jobs_dir(state_dir) / "jobs.db")
         self._runner = JobRunner(
             self._table,
@@ -268,13 +270,26 @@ class LearningService:
     def suspects(self) -> list[tuple[StoredImage, Suspect]]:
         """Return the photos that the newest comparison holds for mislabelled, the worst first.
 
-        Those that were relabelled or removed since are left out.
+        Left out are those that were relabelled or removed since, and whose label was confirmed.
         """
         published = {version.version: version.manifest.gate for version in self._registry.list()}
         gates = (published.get(job.version or "") for job in self._table.list())
         gate = next((gate for gate in gates if gate), None)
         found = [(self._store.get(s.digest), s) for s in (gate.suspects if gate else ())]
-        return [(image, s) for image, s in found if image and image.label == s.label]
+        doubted = [(image, s) for image, s in found if image and image.label == s.label]
+        confirmed = self._confirmed.of([image.digest for image, _ in doubted])
+        return [(image, s) for image, s in doubted if confirmed.get(image.digest) != image.label]
+
+    def confirm(self, digests: Collection[str]) -> int:
+        """Hold the doubtful labels of photos for right, and return how many.
+
+        They are not told as doubtful any more, whatever a later comparison finds, as long as the
+        photos keep them. A photo whose label is not doubtful is left out.
+        """
+        doubted = {image.digest: image.label for image, _ in self.suspects()}
+        labels = {digest: doubted[digest] for digest in digests if digest in doubted}
+        self._confirmed.add(labels)
+        return len(labels)
 
     def cancel(self, job_id: int) -> dict[str, Any]:
         """End a job that waits or runs, and return it; one that is over stays as it is.
@@ -361,6 +376,7 @@ class LearningService:
         self._scheduler.close()
         self._runner.close()
         self._table.close()
+        self._confirmed.close()
 
     def _prepare(self, job: Job, folder: Path) -> None:
         if job.mode == FETCH:

@@ -2,19 +2,33 @@
 
 The two are Gradio apps of their own, so that what only the operator may do does not exist for
 anybody else: neither its buttons nor its endpoints, listed or not. A page that is open while its
-reader signs in or out calls the other one; that knows none of its functions, and says so.
+reader signs in or out calls the other one; that knows none of its functions, and has the browser
+load the page anew.
 """
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Final
 
 from starlette.requests import HTTPConnection
 from starlette.responses import PlainTextResponse
 from starlette.types import Receive, Scope, Send
 
 from app.access import Access
-from app.errors import OperatorOff
+from app.errors import BadRequest, OperatorOff
+from app.handling import to_json
 from app.late_page import LatePage
+
+# What Gradio's page takes for a lost connection: it says so once, however often its timers call,
+# and loads itself anew. See BROKEN_CONNECTION_MSG in client/js/src/constants.ts of Gradio.
+_CONNECTION_LOST: Final = "Connection errored out. "
+
+
+class OtherSignIn(BadRequest):
+    """The page that calls was made for another sign-in than the one that it is sent with."""
+
+    def __init__(self) -> None:
+        super().__init__("This page is of another sign-in. Reload it.")
 
 
 class Pages:
@@ -53,7 +67,12 @@ class Pages:
         is_operator = scope["type"] == "http" and self._access.is_operator(HTTPConnection(scope))
         page = self._operators if is_operator else self._everybodys
         if page:
-            await page(scope, receive, send)
+            try:
+                await page(scope, receive, send)
+            except OtherSignIn as error:
+                # The framework has sent a 500 by now, which ``GradioGuard`` holds back.
+                content = {"error": _CONNECTION_LOST, "detail": str(error)}
+                await to_json(content, 400)(scope, receive, send)
         elif scope["type"] == "http":
             text = str(OperatorOff(at_machine=True))
             await PlainTextResponse(text, 403)(scope, receive, send)

@@ -44,7 +44,7 @@ from app.metrics import Metrics
 from app.predictor import OnnxPredictor, Predictor
 from app.rates import Pace
 from app.results import ImageFile, Prediction, Refusal, Timing, new_request_id, rank
-from app.workers import WorkerPool
+from app.workers import Task, WorkerPool
 from data.errors import DataError
 from data.images import DEFAULT_LIMITS, ImageLimits, load_model_input
 from models.decision import decide, nearest
@@ -250,7 +250,8 @@ class PredictionService:
         """Return the answers to several images in their order; one refused spoils no other.
 
         Images run one by one, spread over the workers: a batch gains nothing on a CPU, and each
-        answer is to the last digit what ``predict`` gives.
+        answer is to the last digit what ``predict`` gives. Each is timed from when it may have the
+        next worker; it is only the first that may not wait too long.
 
         Args:
             files: images with their names; what was already refused stays in its place.
@@ -284,7 +285,7 @@ class PredictionService:
         if self._served is None:
             return None
         try:
-            return self._predict_one(content, None, False, new_request_id(), time.perf_counter())
+            return self._predict_one(content, None, False, new_request_id(), 0.0)
         except DataError:
             return None
 
@@ -353,9 +354,8 @@ class PredictionService:
     def _submit(
         self, content: bytes, top_k: int | None, explain: bool, request_id: str | None
     ) -> Future[Prediction]:
-        asked_at = time.perf_counter()
         request_id = request_id or new_request_id()
-        task = partial(self._predict_counted, content, top_k, explain, request_id, asked_at)
+        task = partial(self._predict_counted, content, top_k, explain, request_id)
         with self._counted():
             future = self._pool.submit(task)
         future.add_done_callback(self._count_too_late)
@@ -367,15 +367,15 @@ class PredictionService:
             self.metrics.refused(type(error).__name__)
 
     def _predict_counted(
-        self, content: bytes, top_k: int | None, explain: bool, request_id: str, asked_at: float
+        self, content: bytes, top_k: int | None, explain: bool, request_id: str, waited_s: float
     ) -> Prediction:
         with self._counted():
-            prediction = self._predict_one(content, top_k, explain, request_id, asked_at)
+            prediction = self._predict_one(content, top_k, explain, request_id, waited_s)
         self.metrics.predicted(prediction)
         return prediction
 
     def _predict_one(
-        self, content: bytes, top_k: int | None, explain: bool, request_id: str, asked_at: float
+        self, content: bytes, top_k: int | None, explain: bool, request_id: str, waited_s: float
     ) -> Prediction:
         served = self.served  # one reference: a swap beside this call cannot mix two versions
         if top_k is not None and top_k < 1:
@@ -393,10 +393,10 @@ class PredictionService:
         answer = int(decide(rows, manifest.none_column, manifest.none_threshold)[0])
         refused = answer == manifest.none_column
         timing = Timing(
-            wait=_ms(started_at - asked_at),
+            wait=_ms(waited_s),
             decode=_ms(decoded_at - started_at),
             inference=_ms(answered_at - decoded_at),
-            total=_ms(answered_at - asked_at),
+            total=_ms(waited_s + (answered_at - started_at)),
         )
         return Prediction(
             label=labels[answer],
@@ -416,25 +416,34 @@ class PredictionService:
         top_k: int | None,
         explain: bool,
         request_id: str | None,
-    ) -> Iterator[list[Callable[[], Prediction | Refusal]]]:
+    ) -> Iterator[list[Task[Prediction | Refusal]]]:
         """Admit several images as one request, and give the task of each, which counts itself."""
         with ExitStack() as held:
             with self._counted():
                 held.enter_context(self._pool.admitted())
                 _ = self.served  # without a model the whole request fails, not each image by itself
             request_id = request_id or new_request_id()
-            yield [partial(self._predict_or_refuse, f, top_k, explain, request_id) for f in files]
+            try:
+                yield [
+                    partial(self._predict_or_refuse, f, top_k, explain, request_id) for f in files
+                ]
+            except Overloaded as error:  # it waited too long for a worker, and no task has begun
+                self.metrics.refused(type(error).__name__)
+                raise
 
     def _predict_or_refuse(
-        self, file: ImageFile | Refusal, top_k: int | None, explain: bool, request_id: str
+        self,
+        file: ImageFile | Refusal,
+        top_k: int | None,
+        explain: bool,
+        request_id: str,
+        waited_s: float,
     ) -> Prediction | Refusal:
         if isinstance(file, Refusal):
             self.metrics.refused(file.error["type"])
             return file
         try:
-            answer = self._predict_counted(
-                file.content, top_k, explain, request_id, time.perf_counter()
-            )
+            answer = self._predict_counted(file.content, top_k, explain, request_id, waited_s)
         except DataError as error:
             return Refusal(file.name, describe_error(error, request_id)[1])
         return replace(answer, name=file.name)

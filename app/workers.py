@@ -9,11 +9,14 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import Final, TypeVar
+from dataclasses import dataclass
+from typing import Final, TypeAlias, TypeVar
 
 from app.errors import Overloaded
 
 T = TypeVar("T")
+# Given how long it waited for a thread, in seconds.
+Task: TypeAlias = Callable[[float], T]
 
 _NEWEST: Final = 0.05  # how much the last task says about how long one takes
 _MAX_RETRY_S: Final = 30.0
@@ -29,6 +32,14 @@ def _step_back() -> None:
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)
 
 
+@dataclass(slots=True)
+class _Request:
+    """When a request asked for a thread, and whether one of its tasks has begun."""
+
+    asked_at: float
+    has_begun: bool = False
+
+
 class WorkerPool:
     """Runs tasks on ``threads`` threads and refuses more requests than ``max_pending``.
 
@@ -39,7 +50,7 @@ class WorkerPool:
     Args:
         threads: how many tasks run at once.
         max_pending: most requests waiting or running.
-        max_wait_s: longest wait for a thread, in seconds.
+        max_wait_s: longest wait of a request for its first thread, in seconds.
         clock: seconds, monotonic.
     """
 
@@ -48,7 +59,7 @@ class WorkerPool:
         threads: int,
         max_pending: int,
         max_wait_s: float,
-        clock: Callable[[], float] = time.monotonic,
+        clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         self._executor = ThreadPoolExecutor(
             threads, thread_name_prefix="predict", initializer=_step_back
@@ -77,7 +88,7 @@ class WorkerPool:
             with self._lock:
                 raise self._overloaded()
 
-    def submit(self, task: Callable[[], T]) -> Future[T]:
+    def submit(self, task: Task[T]) -> Future[T]:
         """Start one task as one request, and return its future.
 
         Raises:
@@ -85,47 +96,41 @@ class WorkerPool:
                 waited too long for a thread.
         """
         self._acquire()
-        asked_at = self._clock()
-
-        def run() -> T:
-            begun_at = self._clock()
-            if begun_at - asked_at > self._max_wait_s:
-                raise Overloaded(self._max_wait_s)
-            try:
-                return task()
-            finally:
-                self._task_s += _NEWEST * (self._clock() - begun_at - self._task_s)
-
         try:
-            future = self._executor.submit(run)
+            future = self._start(task, _Request(self._clock()))
         except BaseException:
             self._release()
             raise
         future.add_done_callback(lambda _: self._release())
         return future
 
-    def run_all(self, tasks: Iterable[Callable[[], T]]) -> Iterator[T]:
+    def run_all(self, tasks: Iterable[Task[T]]) -> Iterator[T]:
         """Yield the tasks' results in order.
 
         Only as many tasks as there are threads are handed over at a time, so that a large batch
         lets others through. Call it within ``admitted``.
+
+        Raises:
+            Overloaded: the first waited too long for a thread, so that none was begun.
         """
+        request = _Request(self._clock())
         window: deque[Future[T]] = deque()
         for task in tasks:
             if len(window) >= self._threads:
                 yield window.popleft().result()
-            window.append(self._executor.submit(task))
+            window.append(self._start(task, request))
         while window:
             yield window.popleft().result()
 
-    async def run_all_async(self, tasks: Iterable[Callable[[], T]]) -> list[T]:
+    async def run_all_async(self, tasks: Iterable[Task[T]]) -> list[T]:
         """Return the tasks' results in order, as ``run_all`` does, without holding a thread."""
+        request = _Request(self._clock())
         results: list[T] = []
         window: deque[Future[T]] = deque()
         for task in tasks:
             if len(window) >= self._threads:
                 results.append(await asyncio.wrap_future(window.popleft()))
-            window.append(self._executor.submit(task))
+            window.append(self._start(task, request))
         while window:
             results.append(await asyncio.wrap_future(window.popleft()))
         return results
@@ -146,6 +151,22 @@ class WorkerPool:
     def close(self) -> None:
         """Finish what runs, drop what waits, and end the threads."""
         self._executor.shutdown(wait=True, cancel_futures=True)
+
+    def _start(self, task: Task[T], request: _Request) -> Future[T]:
+        """Hand a task over; once one of a request has begun, none is too late."""
+        handed_over_at = self._clock()
+
+        def run() -> T:
+            begun_at = self._clock()
+            if not request.has_begun and begun_at - request.asked_at > self._max_wait_s:
+                raise Overloaded(self._max_wait_s)
+            request.has_begun = True
+            try:
+                return task(begun_at - handed_over_at)
+            finally:
+                self._task_s += _NEWEST * (self._clock() - begun_at - self._task_s)
+
+        return self._executor.submit(run)
 
     def _acquire(self) -> None:
         with self._lock:

@@ -20,7 +20,13 @@ _settings = onnxruntime.SessionOptions()
 
 
 def use_threads(threads: int) -> None:
-    """Bound ONNX Runtime's threads in what ``onnx_predict`` returns from now on; 0: one a core."""
+    """Bound ONNX Runtime's threads in what ``onnx_predict`` returns from now on; 0: one a core.
+
+    Raises:
+        ValueError: their number is negative.
+    """
+    if threads < 0:
+        raise ValueError(f"threads is {threads}; the least is 0, which means one a core.")
     _settings.intra_op_num_threads = threads
 
 

@@ -165,7 +165,9 @@ def _weakest(scores: EvaluationMetrics) -> str:
 
 
 def _made(manifest: ModelManifest) -> str:
-    lines = [f"Settings: {', '.join(f'{k} {v}' for k, v in manifest.training.items())}."]
+    settings = {name: value for name, value in manifest.training.items() if name != "notes"}
+    lines = [f"Settings: {', '.join(f'{k} {v}' for k, v in settings.items())}."]
+    lines += manifest.training.get("notes", [])  # whole sentences
     if manifest.calibration:
         chosen = manifest.calibration
         lines.append(

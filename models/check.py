@@ -188,7 +188,7 @@ def _pointer_problems(registry: ModelRegistry, sound: list[ModelVersion]) -> Ite
 
 
 def _newest(sound: list[ModelVersion]) -> str | None:
-    """Return the newest sound version that the gate did not refuse."""
+    """Return the newest sound version that the gate did not reject."""
     names = [version.version for version in sound if not version.manifest.rejected]
     return max(names, key=lambda name: int(name[1:]), default=None)
 

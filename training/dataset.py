@@ -4,7 +4,7 @@ import math
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import keras
@@ -21,11 +21,12 @@ from training.columns import Columns
 from training.config import TrainConfig
 from training.errors import NotEnoughData
 from training.evaluate import columns_of, rows_by
-from training.sampling import PhotoPool, draw_batch, load_pool
+from training.sampling import POOL_BYTES, PhotoPool, draw_batch, in_turn, load_pool
 
 MIN_IMAGES_PER_CLASS = 2
 TYPICAL_IMAGES = 150  # of each source
 TYPICAL_SEED = 20
+JUDGING_BYTES = 1_000_000_000  # of a split: 13,020 images of 160 px; the public sets have 3,978
 
 
 @dataclass(frozen=True)
@@ -36,11 +37,13 @@ class LabelledImages:
         pixels: uint8 (N, side_px, side_px, 3), RGB, 0..255.
         targets: int64 (N,), the column of each image's label.
         images: the N rows of the snapshot.
+        left_out: how many more there are, for which there was no room.
     """
 
     pixels: NDArray[np.uint8]
     targets: NDArray[np.int64]
     images: tuple[SnapshotImage, ...]
+    left_out: int = 0
 
     def __len__(self) -> int:
         return len(self.images)
@@ -56,12 +59,14 @@ class TrainingData:
         steps: batches an epoch.
         images: how many different images there are.
         class_weights: of each column, None for equal ones.
+        left_out: how many more there are, for which there was no room.
     """
 
     batches: "tf.data.Dataset | BalancedBatches"
     steps: int
     images: int
     class_weights: dict[int, float] | None
+    left_out: int = 0
 
 
 class BalancedBatches(keras.utils.PyDataset):  # type: ignore[misc]  # keras has no types
@@ -155,6 +160,8 @@ def training_data(
 ) -> TrainingData:
     """Return the batches that the configured augmentation makes of the images.
 
+    No more than 2 GB of them (``POOL_BYTES``) are held in memory, whatever the store holds.
+
     Args:
         config: augmentation, batch size, seed.
         root: the snapshot's root folder.
@@ -164,11 +171,12 @@ def training_data(
     if config.augmentation == "scenes":
         pool = load_pool(root, images, columns)
         balanced = BalancedBatches(pool, config)
-        return TrainingData(balanced, len(balanced), len(pool), None)
-    data = load_images(root, images, columns.labels, config.side_px)
+        return TrainingData(balanced, len(balanced), len(pool), None, pool.left_out)
+    data = _load_some(root, images, columns.labels, config.side_px, POOL_BYTES)
     shuffled = batches(data, columns, config.batch_size, shuffle_seed=config.seed)
     weights = _class_weights(columns.of(data.images)) if config.class_weights else None
-    return TrainingData(shuffled, math.ceil(len(data) / config.batch_size), len(data), weights)
+    steps = math.ceil(len(data) / config.batch_size)
+    return TrainingData(shuffled, steps, len(data), weights, data.left_out)
 
 
 def typical_images(snapshot: Snapshot, labels: Sequence[str], side_px: int) -> LabelledImages:
@@ -187,6 +195,37 @@ def typical_images(snapshot: Snapshot, labels: Sequence[str], side_px: int) -> L
     ]
     mixed = [chosen[place] for place in rng.permutation(len(chosen))]
     return load_images(snapshot.root, mixed, labels, side_px)
+
+
+def judging_images(
+    snapshot: Snapshot, split: Split, labels: Sequence[str], side_px: int
+) -> LabelledImages:
+    """Return the images of a split of known classes, as many as fit into ``JUDGING_BYTES``.
+
+    One takes 76,800 bytes at 160 px. Of more than fit, each source and label gives as many as the
+    others, or all that it has; which ones is drawn with a seed.
+
+    Args:
+        snapshot: the images.
+        split: that judges or chooses.
+        labels, side_px: as for ``load_images``.
+    """
+    images = snapshot.select(split=split)
+    return _load_some(snapshot.root, images, labels, side_px, JUDGING_BYTES)
+
+
+def _load_some(
+    root: Path,
+    images: Sequence[SnapshotImage],
+    labels: Sequence[str],
+    side_px: int,
+    most_bytes: int,
+) -> LabelledImages:
+    known = [image for image in images if image.label in labels]
+    order = in_turn(f"{image.source}/{image.label}" for image in known)
+    rows = np.sort(order[: most_bytes // (3 * side_px**2)])
+    loaded = load_images(root, [known[row] for row in rows], labels, side_px)
+    return replace(loaded, left_out=len(known) - len(rows))
 
 
 def load_images(

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data.images import STORED_LIMITS, decode_image, load_model_input
+from data.labels import spoken
 from data.snapshot import Snapshot, SnapshotImage
 from data.splits import Split
 from export.parity import Predict, onnx_predict
@@ -21,6 +22,7 @@ from models.manifest import FEATURES_OUTPUT, REHEARSAL_NAME
 from models.registry import ModelVersion
 from models.rehearsal import Rehearsal, RehearsedImage
 from training.augment import augment
+from training.errors import NotEnoughData
 from training.network import backbone_digest, backbone_of
 from training.sampling import KEPT_SIDE_PX
 
@@ -193,23 +195,52 @@ def make_rehearsal(
     )
 
 
-def learned_from(version: ModelVersion, snapshot: Snapshot) -> Snapshot:
+def learned_from(
+    version: ModelVersion, snapshot: Snapshot, on_stage: Callable[[str], None] = lambda stage: None
+) -> Snapshot:
     """Return the images of a snapshot that a version knows: what was added since is new to it.
 
     They are those that it rehearses, or, where it has no such file, those of its sources.
 
+    Args:
+        version: whose labels they are of.
+        snapshot: the store's images.
+        on_stage: told in words how many of those that it rehearses are left out, and why.
+
     Raises:
+        NotEnoughData: the snapshot has nothing to learn a label from that the version knows.
         InvalidVersion: the version's rehearsal is damaged.
     """
+    labels, lost = set(version.manifest.labels), 0
     if REHEARSAL_NAME in version.checksums:
         # As the version knows them: a label that was corrected since is new to it.
         paths = {image.digest: image.path for image in snapshot.images}
         known = rehearsed(Rehearsal.read(version.verify(REHEARSAL_NAME))).images
         images = [replace(i, path=paths[i.digest]) for i in known if i.digest in paths]
+        # What a quick retraining taught is learned from its photos, and not rehearsed.
+        labels &= _taught(known)
+        lost = len(known) - len(images)
     else:
         sources = {source.name for source in version.manifest.sources}
         images = [image for image in snapshot.images if image.source in sources]
+    if missing := sorted(labels - _taught(images)):
+        raise NotEnoughData(
+            f"The store holds no image to rehearse of {', '.join(map(spoken, missing))}, which "
+            f"{version.version} knows; it takes some of every label. Import the photographs that "
+            "it was trained on first: python -m data fetch grocery."
+        )
+    if lost:
+        on_stage(
+            f"Of {len(images) + lost:,} images that {version.version} rehearses, {len(images):,} "
+            f"are kept. The photographs of the other {lost:,} are not in the store, so a quick "
+            "retraining will not rehearse them; to keep them too, import those first."
+        )
     return Snapshot.of(snapshot.root, images)
+
+
+def _taught(images: Iterable[SnapshotImage]) -> set[str]:
+    """Return the labels that images to learn from show."""
+    return {image.label for image in images if image.split != Split.TEST}
 
 
 def rehearsed(rehearsal: Rehearsal) -> Features:

@@ -10,12 +10,12 @@ import argparse
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from functools import partial
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from data.labels import spoken
 from data.snapshot import Snapshot
 from data.splits import Split
 from export.parity import check_parity, onnx_predict
@@ -24,15 +24,16 @@ from models.registry import ModelRegistry, ModelVersion
 from training.columns import Columns
 from training.config import DRAWS, HEAD_DRAWN, SMOOTHING
 from training.console import publish_again
-from training.dataset import load_images
+from training.dataset import judging_images
 from training.epoch import Epoch
 from training.errors import NotEnoughData
 from training.features import Backbone
 from training.head import PULL_NEW, fit_head
+from training.namesakes import without_namesakes
 from training.network import head_of, with_head
 from training.publishing import reheaded, remade, remade_files
 from training.quick import probabilities_of
-from training.sampling import PhotoPool, draw_batch, load_pool
+from training.sampling import PhotoPool, draw_batch, load_pool, tell_left_out
 from training.saved import load_network, model_file
 from training.train import use_threads
 
@@ -90,17 +91,12 @@ def fit_last_layer(
     columns = Columns.of_version(manifest)
     model = load_network(start)
     backbone = Backbone.of_version(start, model)
-    known = [image for image in snapshot.images if image.label in manifest.labels]
-    seen = [image for image in known if image.split != Split.TEST]
-    judging = [image for image in known if image.split == Split.TEST]
-    if not {*manifest.labels} <= {image.label for image in seen} or not judging:
-        raise NotEnoughData(
-            f"The store holds {len(seen):,} images to draw from and {len(judging):,} test images "
-            f"of what {start.version} knows; it takes some of every label, and some to judge by. "
-            "Import photographs first: python -m data fetch grocery."
-        )
-    pool = load_pool(snapshot.root, seen, columns)
-    test = load_images(snapshot.root, judging, manifest.labels, manifest.input.side_px)
+    known = known_images(snapshot, manifest)
+    seen = [image for image in known.images if image.split != Split.TEST]
+    pool = load_pool(known.root, seen, columns)
+    test = judging_images(known, Split.TEST, manifest.labels, manifest.input.side_px)
+    tell_left_out(on_stage, "to draw from", len(pool), pool.left_out)
+    tell_left_out(on_stage, "to judge by", len(test), test.left_out)
     on_stage(f"Looking at {drawn:,} drawn pictures")
     features, targets = _drawn_features(backbone, pool, drawn, seed, on_step)
 
@@ -164,10 +160,34 @@ def fit_last_layer(
     return registry.publish(make_model, make_manifest, make_attachments)
 
 
+def known_images(snapshot: Snapshot, manifest: ModelManifest) -> Snapshot:
+    """Return the images of a version's labels, without those that show an added class after all.
+
+    Raises:
+        NotEnoughData: a label has none to draw from, or there is none to judge by.
+    """
+    cleaned = without_namesakes(snapshot, manifest.labels)
+    known = tuple(image for image in cleaned.images if image.label in manifest.labels)
+    seen = [image.label for image in known if image.split != Split.TEST]
+    missing = sorted(set(manifest.labels) - set(seen))
+    if missing or len(seen) == len(known):
+        lacking = f", and none to draw from of {', '.join(map(spoken, missing))}" if missing else ""
+        raise NotEnoughData(
+            f"The store holds {len(seen):,} images to draw from and {len(known) - len(seen):,} "
+            f"test images of what {manifest.version} knows{lacking}; it takes some of every label, "
+            "and some to judge by. Import photographs first: python -m data fetch grocery."
+        )
+    return Snapshot(snapshot.root, known)
+
+
 def fit_head_from_flags(options: argparse.Namespace, take_snapshot: Callable[[], Snapshot]) -> int:
     """Run ``fit_last_layer`` with its progress on the terminal, and return the exit status."""
-    use_threads(options.threads)
-    return publish_again(options, take_snapshot, partial(fit_last_layer, drawn=options.drawn))
+
+    def publish(*of: Any, **told: Any) -> ModelVersion:
+        use_threads(options.threads)
+        return fit_last_layer(*of, drawn=options.drawn, **told)
+
+    return publish_again(options, take_snapshot, publish)
 
 
 def _drawn_features(

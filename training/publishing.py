@@ -136,7 +136,13 @@ def remade(
             **changes,
         }
     )
-    gate = judge(test.images, Judged(answers, manifest), Judged(answers_before, before))
+    gate = judge(
+        test.images,
+        Judged(answers, manifest),
+        Judged(answers_before, before),
+        # It has learned no photo anew, so whose label was doubted still is.
+        suspects=before.gate.suspects if before.gate else (),
+    )
     return manifest.model_copy(update={"gate": gate}), answers
 
 

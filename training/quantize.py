@@ -7,6 +7,7 @@ and published as the next version. Retrainings that start from it stay in eight 
 
 import argparse
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,11 +19,13 @@ from models.manifest import KERAS_NAME, REHEARSAL_NAME, ModelManifest
 from models.registry import ModelRegistry, ModelVersion
 from training.columns import Columns
 from training.console import publish_again
-from training.dataset import load_images, typical_images
+from training.dataset import judging_images, typical_images
 from training.errors import NoBackbone, NotEnoughData, QuantizedAlready
 from training.features import Backbone, learned_from, make_rehearsal
+from training.namesakes import without_namesakes
 from training.network import has_backbone, serving_network
 from training.publishing import exported_network, remade, remade_files
+from training.sampling import tell_left_out
 from training.saved import load_network
 from training.train import use_threads
 
@@ -42,15 +45,17 @@ def quantize(
     Args:
         start: a version in floats whose network has features.
         snapshot: the store's images: some of training set the ranges, those of test judge, and
-            those that the version knows are rehearsed.
+            those that the version knows are rehearsed. Pictures of none of the classes that show
+            an added class do not judge.
         registry: where it is published.
-        on_stage: told in words what happens next.
+        on_stage: told in words what happens next, and what the store lacks.
         on_step: told how many images are looked at, and how many there are.
 
     Raises:
         QuantizedAlready: the version is in eight bits.
         NoBackbone: its network has no features, before which the integers would end.
-        NotEnoughData: the store has no training or no test image of its labels.
+        NotEnoughData: the store has no training or no test image of its labels, or nothing to
+            rehearse of one that it rehearses.
         ParityError: the result answers too differently.
         InvalidVersion: the version's files are missing or damaged.
     """
@@ -62,13 +67,16 @@ def quantize(
         raise NoBackbone(model.name)
     labels, input_spec = start.manifest.labels, start.manifest.input
     typical = typical_images(snapshot, labels, input_spec.side_px)
-    test = load_images(snapshot.root, snapshot.select(split=Split.TEST), labels, input_spec.side_px)
+    judges = without_namesakes(snapshot, labels)
+    test = judging_images(judges, Split.TEST, labels, input_spec.side_px)
     if not len(typical) or not len(test):
         raise NotEnoughData(
             f"The store holds {len(typical)} training and {len(test)} test images of what "
             f"{start.version} knows; some of both are needed. Import photographs first: python -m "
             "data fetch grocery."
         )
+    known = learned_from(start, snapshot, on_stage)
+    tell_left_out(on_stage, "to judge by", len(test), test.left_out)
     serving = serving_network(model, Columns.of_version(start.manifest), start.manifest.calibration)
     parity: dict[str, float] = {}
     exported: list[bytes] = []
@@ -91,7 +99,6 @@ def quantize(
 
     def make_attachments(manifest: ModelManifest) -> dict[str, bytes]:
         on_stage("Keeping features to rehearse in a quick retraining")
-        known = learned_from(start, snapshot)
         rehearsal = make_rehearsal(Backbone.of(model, exported[-1]), known, on_step)
         network = start.verify(KERAS_NAME).read_bytes()
         return remade_files(manifest, test, answers[-1], network) | {
@@ -103,5 +110,9 @@ def quantize(
 
 def quantize_from_flags(options: argparse.Namespace, take_snapshot: Callable[[], Snapshot]) -> int:
     """Run ``quantize`` with its progress on the terminal, and return the exit status."""
-    use_threads(options.threads)
-    return publish_again(options, take_snapshot, quantize)
+
+    def publish(*of: Any, **told: Any) -> ModelVersion:
+        use_threads(options.threads)
+        return quantize(*of, **told)
+
+    return publish_again(options, take_snapshot, publish)

@@ -255,6 +255,13 @@ def plan_quick(snapshot: Snapshot, start: ModelManifest, known: Features) -> _Pl
     if start.none_label:
         labels = (*labels, start.none_label)
     fresh = [image for image in fresh if image.label in labels]
+    taken = {image.digest for image in fresh}
+    renamed = namesakes([*fresh, *(i for i in known.images if i.digest not in taken)], labels)
+
+    def shows_a_class(image: SnapshotImage) -> bool:
+        return image.label == NONE_OF_THESE and image.variety in renamed
+
+    fresh = [image for image in fresh if not shows_a_class(image)]
     if not any(image.split != Split.TEST for image in fresh):
         raise NotEnoughData(
             " ".join(
@@ -265,19 +272,12 @@ def plan_quick(snapshot: Snapshot, start: ModelManifest, known: Features) -> _Pl
                 )
             )
         )
-    taken = {image.digest for image in fresh}
-    images = [image for image in known.images if image.digest not in taken]
-    renamed = namesakes(images, labels)
     if renamed:
         notes.append(
             f"Pictures of {', '.join(sorted(renamed))} count no longer as none of the classes."
         )
     kept = known.where(
-        lambda i: (
-            i.digest not in taken
-            and i.label in labels
-            and not (i.label == start.none_label and i.variety in renamed)
-        )
+        lambda i: i.digest not in taken and i.label in labels and not shows_a_class(i)
     )
     return _Plan(labels, kept, tuple(fresh), tuple(notes))
 

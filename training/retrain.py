@@ -44,8 +44,8 @@ from training.console import ConsoleProgress, print_cross_validation, print_vers
 from training.cross_validation import CrossValidation, cross_validate
 from training.dataset import (
     LabelledImages,
+    judging_images,
     labels_of,
-    load_images,
     training_columns,
     training_data,
     typical_images,
@@ -65,6 +65,7 @@ from training.network import (
 )
 from training.pictures import confusion_pictures, history_picture
 from training.publishing import exported_network, library_versions, predict_all
+from training.sampling import tell_left_out
 from training.saved import load_network, model_file
 from training.train import fit, predict_logits, use_threads
 
@@ -85,7 +86,9 @@ def retrain(
     """Train a version from the snapshot, publish it, and return it.
 
     Pictures of none of the classes whose publisher calls them as an added class is called are left
-    out: they show it. An exception or Ctrl-C before the end leaves nothing published.
+    out: they show it. So is what memory has no room for: 2 GB hold pictures to learn from
+    (``load_pool``), 1 GB those to choose by and another those to judge by (``judging_images``). An
+    exception or Ctrl-C before the end leaves nothing published.
 
     Args:
         snapshot: the images, their labels and splits.
@@ -114,7 +117,7 @@ def retrain(
     on_stage(f"Reading {len(snapshot.images):,} images of {len(labels)} labels")
     learned = list(thin(snapshot.select(split=Split.TRAIN), config.max_per_variety))
     validation, test = (
-        load_images(snapshot.root, snapshot.select(split=split), labels, config.side_px)
+        judging_images(snapshot, split, labels, config.side_px)
         for split in (Split.VALIDATION, Split.TEST)
     )
     if not len(test):
@@ -124,8 +127,17 @@ def retrain(
         )
     if cross_validation:
         cross_validation.check(snapshot)
-        learned += validation.images
+        learned += snapshot.select(split=Split.VALIDATION)
     data = training_data(config, snapshot.root, learned, columns)
+    parts = {
+        "train": ("to learn from", data.images, data.left_out),
+        "test": ("to judge by", len(test), test.left_out),
+    }
+    if not cross_validation:
+        parts["validation"] = ("to choose by", len(validation), validation.left_out)
+    for part in parts.values():
+        tell_left_out(on_stage, *part)
+    left_out = {split: count for split, (_, _, count) in parts.items() if count}
     on_stage(f"Training {config.network} on {data.images:,} images")
     model = _started_from(start, columns, snapshot.root, learned) if start else None
     judged_by = None if cross_validation else validation
@@ -185,7 +197,9 @@ def retrain(
             size_bytes=len(content),
             network=config.network,
             parameters=trained.model.count_params(),
-            training=config.record() | ({"mode": "thorough"} if start else {}),
+            training=config.record()
+            | ({"mode": "thorough"} if start else {})
+            | ({"left_out": left_out} if left_out else {}),
             folds=cross_validation.training if cross_validation else {},
             history=trained.history,
             metrics=metrics,
@@ -280,6 +294,7 @@ def rehearse(version: ModelVersion, snapshot: Snapshot, progress: ConsoleProgres
     """Write the features of the images that a version knows into its folder, and return the file.
 
     Raises:
+        NotEnoughData: the store has nothing to learn a label of the version from.
         RehearsesAlready: it has such a file, with features of images that the store may lack.
         NoBackbone: the version's network has no features.
         InvalidVersion: the version's Keras file is missing, or not what was published.
@@ -287,7 +302,8 @@ def rehearse(version: ModelVersion, snapshot: Snapshot, progress: ConsoleProgres
     if REHEARSAL_NAME in version.checksums:
         raise RehearsesAlready(version.version)
     backbone = Backbone.of_version(version, load_network(version))
-    rehearsal = make_rehearsal(backbone, learned_from(version, snapshot), progress.on_step)
+    known = learned_from(version, snapshot, progress.on_stage)
+    rehearsal = make_rehearsal(backbone, known, progress.on_step)
     return version.attach(REHEARSAL_NAME, rehearsal.to_bytes()).folder / REHEARSAL_NAME
 
 

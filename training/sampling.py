@@ -4,12 +4,15 @@ Sources differ in size by twenty to one, classes by fourteen to one, and a film 
 of one object. So a label is drawn first, then a source that has it, a variety of that source, and
 last a picture; each picture is then varied by ``augment``. Sources and varieties count by the root
 of their scenes: more of them are worth more, but not in proportion.
+
+The pictures are drawn from memory. Of a store that does not fit, as many of each variety are kept
+as fit; one that fits is kept whole, and draws from it do not depend on the bound.
 """
 
 import math
 import os
 from collections import Counter, defaultdict
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,11 +37,16 @@ from training.augment import (
 )
 from training.columns import Columns
 from training.cut_fruit import CUT_LABELS, draw_cut_fruit
+from training.evaluate import rows_by
 from training.scenery import draw_scenery
 
 Key = TypeVar("Key", bound=tuple[str, ...])
 
 KEPT_SIDE_PX: Final = 224  # a photo is kept no larger: room for crops, without filling the memory
+KEPT_LENGTH_PX: Final = 4 * KEPT_SIDE_PX  # nor longer, or one panorama could take 190 MB
+# Of decoded pictures: the public sets (0.7 GB) and 6,400 photos of 4:3 beside them. A thorough
+# retraining draws 9,600 times.
+POOL_BYTES: Final = 2_000_000_000
 NONE_SHARE: Final = 0.34  # of the draws, for a network with a column for none-of-these
 # Of the draws of none-of-these:
 TEXTURE_SHARE: Final = 0.04  # surfaces with nothing on them
@@ -50,6 +58,8 @@ UNKNOWN_SHARE: Final = 0.04  # made-up things on white
 DRAWN_SHARE: Final = 0.02  # of all draws: drawn fruit, which the page offers to try
 _DRAWN_EACH: Final = 6  # drawings of a class
 CUT_SHARE: Final = 0.02  # of all draws: halves and slices of fruit
+_TURNS_SEED: Final = 20
+_AT_ONCE: Final = 64  # pictures, of which the last may be decoded in vain
 
 
 @dataclass(frozen=True)
@@ -64,6 +74,7 @@ class PhotoPool:
         backgrounds: those of ``pixels`` that are photos of none of the classes.
         forms: those of ``pixels`` that show such a thing on white.
         drawings: drawn fruit and their columns.
+        left_out: how many pictures more there are, for which there was no room.
     """
 
     pixels: tuple[NDArray[np.uint8], ...]
@@ -73,31 +84,34 @@ class PhotoPool:
     backgrounds: tuple[NDArray[np.uint8], ...]
     forms: tuple[NDArray[np.uint8], ...]
     drawings: tuple[tuple[NDArray[np.uint8], int], ...]
+    left_out: int
 
     def __len__(self) -> int:
         return len(self.pixels)
 
 
-def load_pool(root: Path, images: Sequence[SnapshotImage], columns: Columns) -> PhotoPool:
+def load_pool(
+    root: Path, images: Sequence[SnapshotImage], columns: Columns, most_bytes: int = POOL_BYTES
+) -> PhotoPool:
     """Return the pictures of the labels, each no larger than it is useful.
+
+    A photo takes 150,528 bytes if it is square, 200,928 at 4:3, and never more than 602,112. Of a
+    store that holds more than fits, each label, source and variety gives as many as the others, or
+    all that it has; which ones is drawn with a seed, and the rest is not even decoded.
 
     Args:
         root: the snapshot's root folder.
         images: rows of a snapshot; those of other labels are left out.
         columns: what the network's outputs stand for.
+        most_bytes: of all pictures together, as they are kept.
 
     Raises:
         OSError: a file of the snapshot is gone.
         InvalidImage: a file of the snapshot is damaged.
     """
-    known = [image for image in images if image.label in columns.labels]
-
-    def load(image: SnapshotImage) -> NDArray[np.uint8]:
-        content = (root / image.path).read_bytes()
-        return _shrunk(decode_image(content, limits=STORED_LIMITS, target_side_px=KEPT_SIDE_PX))
-
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        pixels = tuple(pool.map(load, known))
+    there = [image for image in images if image.label in columns.labels]
+    kept = _decoded(root, there, most_bytes)
+    known, pixels = [there[row] for row in kept], tuple(kept.values())
     targets = columns.of(known)
     others = [p for p, t in zip(pixels, targets, strict=True) if t >= len(columns.classes)]
     on_white = [is_on_white(picture) for picture in others]
@@ -115,7 +129,37 @@ def load_pool(root: Path, images: Sequence[SnapshotImage], columns: Columns) -> 
             # The page's own examples have seed 0; these are others of their kind.
             for seed in range(1, 1 + _DRAWN_EACH)
         ),
+        len(there) - len(known),
     )
+
+
+def in_turn(names: Iterable[str]) -> NDArray[np.int64]:
+    """Return the rows in an order in which every beginning shares its places among the names.
+
+    First one row of each name, then a second one, and so on until there are no more of it. Which
+    row of a name comes first is drawn, always alike.
+    """
+    rng = np.random.default_rng(_TURNS_SEED)
+    by_name = rows_by(names)
+    turns = np.zeros(sum(map(len, by_name.values())), np.int64)
+    for rows in by_name.values():
+        turns[rng.permutation(rows)] = np.arange(len(rows))
+    return turns.argsort(kind="stable")
+
+
+def tell_left_out(on_stage: Callable[[str], None], purpose: str, kept: int, left_out: int) -> None:
+    """Say in words what memory had no room for, if there is such a thing.
+
+    Args:
+        on_stage: told it.
+        purpose: of the images, such as "to learn from".
+        kept, left_out: how many of them.
+    """
+    if left_out:
+        on_stage(
+            f"Of {kept + left_out:,} images {purpose}, {kept:,} fit into the memory set aside for "
+            f"them, as many of each kind as there is room for. The other {left_out:,} are left out."
+        )
 
 
 def draw_batch(
@@ -217,10 +261,37 @@ def _by_root(counts: Mapping[Key, int], within: Callable[[Key], Hashable]) -> di
     return {key: math.sqrt(count) / totals[within(key)] for key, count in counts.items()}
 
 
+def _decoded(
+    root: Path, images: Sequence[SnapshotImage], most_bytes: int
+) -> dict[int, NDArray[np.uint8]]:
+    """Return the pictures that fit, by row and in the order of rows."""
+
+    def load(row: int) -> NDArray[np.uint8]:
+        content = (root / images[row].path).read_bytes()
+        return _shrunk(decode_image(content, limits=STORED_LIMITS, target_side_px=KEPT_SIDE_PX))
+
+    found: dict[int, NDArray[np.uint8]] = {}
+    room = most_bytes
+    order = in_turn(f"{i.label}/{i.source}/{i.variety}" for i in images).tolist()
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for some in (order[at : at + _AT_ONCE] for at in range(0, len(order), _AT_ONCE)):
+            for row, picture in zip(some, pool.map(load, some), strict=True):
+                room -= picture.nbytes
+                if room >= 0:
+                    found[row] = picture
+            if room < 0:
+                break
+    return {row: found[row] for row in sorted(found)}
+
+
 def _shrunk(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
     height, width = image.shape[:2]
-    scale = KEPT_SIDE_PX / min(height, width)
-    if scale >= 1:
+    scale = min(1.0, KEPT_SIDE_PX / min(height, width))
+    # A panorama is squeezed; the network sees the whole of a picture as a square anyway.
+    size = (
+        min(round(width * scale), KEPT_LENGTH_PX),
+        min(round(height * scale), KEPT_LENGTH_PX),
+    )
+    if size == (width, height):
         return image
-    size = (round(width * scale), round(height * scale))
     return np.asarray(Image.fromarray(image).resize(size, Image.Resampling.BILINEAR), np.uint8)

@@ -1,4 +1,9 @@
-"""The thorough retrain flow: every layer goes on learning, from the photographs in the store."""
+"""The thorough retrain flow: every layer goes on learning, from the photographs in the store.
+
+Of a store of any size at most 5 GB of pixels lie in memory: 2 GB to learn from (200,928 bytes for a
+photo of 4:3), 1 GB each to choose and to judge by, and TensorFlow's copy of those to choose by.
+What does not fit is left out evenly, and said.
+"""
 
 from collections import Counter
 from collections.abc import Callable

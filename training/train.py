@@ -266,10 +266,14 @@ def _plateau_callbacks(config: TrainConfig, best: Path) -> list[keras.callbacks.
 
 
 def use_threads(threads: int) -> None:
-    """Bound the threads of TensorFlow and ONNX Runtime, before their first use; 0: one a core."""
+    """Bound the threads of TensorFlow and ONNX Runtime, before their first use; 0: one a core.
+
+    Raises:
+        ValueError: their number is negative, for which TensorFlow would end the process.
+    """
+    parity.use_threads(threads)
     tf.config.threading.set_intra_op_parallelism_threads(threads)
     tf.config.threading.set_inter_op_parallelism_threads(threads)
-    parity.use_threads(threads)
 
 
 class _Reporter(keras.callbacks.Callback):  # type: ignore[misc]  # keras has no types

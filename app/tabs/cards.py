@@ -146,6 +146,11 @@ def pretty(label: str) -> str:
     return spoken(label).capitalize()
 
 
+def counted(count: int, noun: str) -> str:
+    """Return a number and what it counts, such as ``1 photo`` and ``2 photos``."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
 def percent(probability: float) -> str:
     """Return a probability as a percentage that is never rounded up to certainty."""
     return f"{min(probability * 100, 99.9) if probability < 1 else 100:.1f} %"

@@ -214,10 +214,12 @@ table.fc-figures tbody th:first-child { font-weight: 500; }
 #truth .wrap { min-height: 42px; border: 1px solid var(--border-color-primary); border-radius:
   10px; }
 .fc-ask { margin: 0; font-size: .95rem; }
-#reviews .grid-container, #suspects .grid-container, #gallery .grid-container {
+#reviews .grid-container, #suspects .grid-container, #gallery .grid-container,
+#cell-photos .grid-container {
   grid-template-columns: repeat(auto-fill, minmax(90px, 1fr)) !important; }
-#reviews .grid-wrap, #suspects .grid-wrap, #gallery .grid-wrap { max-height: none !important;
-  height: auto !important; }
+/* As high as its photos are: Gradio makes it at least 450 px, however few there are. */
+#reviews .grid-wrap, #suspects .grid-wrap, #gallery .grid-wrap, #cell-photos .grid-wrap {
+  min-height: 0 !important; max-height: none !important; height: auto !important; }
 .fc-warn { color: #b45309; }
 .fc-plain { list-style: none; margin: 6px 0; padding: 0; }
 .fc-plain li { padding: 3px 0; }
@@ -315,9 +317,6 @@ table.fc-confusion td { width: 42px; height: 32px; text-align: center; border-ra
   50%; background: #0072b2; opacity: .85; transform: translate(-50%, 50%); }
 #alerts .html-container, #charts .html-container, #inspect .html-container { padding: 0 !important;
   }
-#cell-photos .grid-container { grid-template-columns: repeat(auto-fill, minmax(90px, 1fr))
-  !important; }
-#cell-photos .grid-wrap { max-height: none !important; height: auto !important; }
 @media (max-width: 700px) {
   .gradio-container main { padding: 10px 14px !important; }
   .fc-masthead { padding: 4px 2px 0; }

@@ -16,6 +16,7 @@ from app.inspection import InspectionService
 from app.learning import LearningService
 from app.mirror import Mirror
 from app.monitoring import MonitoringService
+from app.pages import OtherSignIn
 from app.results import new_request_id
 from app.service import PredictionService
 from app.settings import Settings
@@ -43,8 +44,8 @@ class Functions(dict[int, BlockFunction]):
     """The functions of a page, by number."""
 
     def __missing__(self, number: int) -> BlockFunction:
-        """Refuse a number that is not one of this page's; raises BadRequest."""
-        raise BadRequest("This page is of another sign-in. Reload it.")
+        """Refuse a number that is not one of this page's; raises OtherSignIn."""
+        raise OtherSignIn
 
 
 class Page(gr.Blocks):

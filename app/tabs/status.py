@@ -12,7 +12,7 @@ from app.inspection import InspectionService
 from app.monitoring import SPANS, MonitoringService
 from app.results import new_request_id
 from app.service import PredictionService
-from app.tabs.cards import pretty
+from app.tabs.cards import counted, pretty
 from app.tabs.model_html import (
     classes_html,
     confusion_html,
@@ -127,8 +127,9 @@ def _build_versions(service: PredictionService, inspection: InspectionService, t
         )
 
     def look(version: str | None, other: str, part: str | None) -> tuple[Any, ...]:
+        no_photos = gr.Gallery(visible=False)  # those of what was looked at before
         if not version:
-            return gr.Dropdown(choices=[]), "", "", "", "", "", "", ""
+            return gr.Dropdown(choices=[]), "", "", "", "", "", "", "", no_photos
         names = [version] if other in (_ALONE, version) else [version, other]
         try:
             manifests = [inspection.manifest(name) for name in names]
@@ -139,7 +140,7 @@ def _build_versions(service: PredictionService, inspection: InspectionService, t
         part = part if part in parts else next(iter(parts), None)
         about = versions_html(manifests)
         if part is None:
-            return gr.Dropdown(choices=[]), about, "", "", "", "", card, ""
+            return gr.Dropdown(choices=[]), about, "", "", "", "", card, "", no_photos
         first = manifests[0]
         return (
             gr.Dropdown(choices=parts, value=part),
@@ -150,6 +151,7 @@ def _build_versions(service: PredictionService, inspection: InspectionService, t
             curve_html(first),
             card,
             "",
+            no_photos,
         )
 
     def open_cell(version: str, part: str, event: gr.SelectData) -> tuple[str, Any]:
@@ -162,16 +164,13 @@ def _build_versions(service: PredictionService, inspection: InspectionService, t
             ]
         except Exception as error:
             raise gradio_error(error, new_request_id()) from error
-        words = f"**{pretty(label)}, answered as {spoken(answer)}**: {count:,} photos"
+        words = f"**{pretty(label)}, answered as {spoken(answer)}**: {counted(count, 'photo')}"
         if len(found) < count:
             missing = "are shown" if found else "is in this store"
             words += f", of which {len(found) or 'none'} {missing}."
         if not found:
             words += " Fetch the base set on the Retrain tab to see them."
         return words, gr.Gallery(pictures, visible=bool(pictures))
-
-    def clear() -> Any:
-        return gr.Gallery(visible=False)
 
     with gr.Accordion("Look into a version", open=False, elem_id="inspect") as box:
         with gr.Row():
@@ -191,14 +190,14 @@ def _build_versions(service: PredictionService, inspection: InspectionService, t
         with gr.Accordion("Model card", open=False, elem_id="model-card"):
             card = gr.Markdown(elem_id="card-text")
     chosen = [version, other, part]
-    looked = [part, about, confusion, classes, reliability, curve, card, words]
+    looked = [part, about, confusion, classes, reliability, curve, card, words, gallery]
     # A retraining may have made one meanwhile, and somebody may have deleted another.
     for opened in (box.expand, tab.select):
         opened(offer, [version, other], [version, other], **_QUIET).then(
             look, chosen, looked, **_QUIET
         )
     for choice in chosen:
-        choice.input(look, chosen, looked, **_QUIET).then(clear, None, gallery, **_QUIET)
+        choice.input(look, chosen, looked, **_QUIET)
     confusion.select(open_cell, [version, part], [words, gallery], **_QUIET)
 
 

@@ -182,9 +182,11 @@ def second_app(folder: Path, rng: random.Random) -> None:
         app.check()
 
 
-def sigterm(folder: Path, rng: random.Random) -> None:
+def sigterm(folder: Path, rng: random.Random, *, with_page: bool = False) -> None:
     """SIGTERM under load: what was begun is answered, and it ends within ten seconds."""
     with running(folder) as app:
+        if with_page:
+            check(app.client.get("/").status_code == 200, "the page is there")
         answers: list[int | str] = []
         ending = threading.Event()
 
@@ -218,6 +220,11 @@ def sigterm(folder: Path, rng: random.Random) -> None:
         check(not bad, f"every request is answered: {bad}")
         app.start()
         app.check()
+
+
+def sigterm_later(folder: Path, rng: random.Random) -> None:
+    """The same once the page is there: to end while it is built takes what is left of that."""
+    sigterm(folder, rng, with_page=True)
 
 
 def database(name: str) -> Callable[[Path, random.Random], None]:
@@ -459,6 +466,7 @@ def clock(folder: Path, rng: random.Random) -> None:
 FAULTS: dict[str, Callable[[Path, random.Random], None]] = {
     "second": second_app,
     "sigterm": sigterm,
+    "later": sigterm_later,
     "index": database(DATABASES[0]),
     "jobs": database(DATABASES[1]),
     "figures": database(DATABASES[2]),

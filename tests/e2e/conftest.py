@@ -1,5 +1,6 @@
 """A real server: a subprocess on a free loopback port, over a state directory of its own."""
 
+import inspect
 import os
 import signal
 import subprocess
@@ -17,6 +18,13 @@ from models.registry import ModelRegistry
 from tests.conftest import REFUSING_LABELS, colour_model, publish
 
 ROOT = Path(__file__).parents[2]
+
+# Two busy cores may take longer than the libraries wait by default; gradio_client waits as httpx.
+sync_api.expect.set_options(timeout=30_000)
+_patience = inspect.signature(httpx.get).parameters["timeout"].default
+for _name in ("connect", "read", "write", "pool"):
+    setattr(_patience, _name, 60.0)
+
 CHROMIUM = Path("/usr/bin/chromium")
 FLAGS = [
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
@@ -91,8 +99,11 @@ def running_server(
             yield Server(url, state_dir, environment, process.pid)
         finally:
             process.send_signal(signal.SIGTERM)
-            process.wait(20)
-            process.stdout.close()
+            try:
+                process.wait(60)
+            finally:
+                process.kill()
+                process.stdout.close()
 
 
 @pytest.fixture

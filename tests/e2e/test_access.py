@@ -64,7 +64,7 @@ def test_an_operators_endpoint_cannot_be_called_by_name_or_number(guarded: Serve
         assert joined.status_code >= 400, number
 
 
-def test_a_page_of_another_sign_in_calls_nothing_and_is_told_to_reload(guarded: Server) -> None:
+def test_a_page_of_another_sign_in_calls_nothing_and_is_made_to_reload(guarded: Server) -> None:
     """It names functions by number alone, so no number may mean one on each page."""
     operators, visitors = ({d["id"] for d in endpoints(guarded, h)[1]} for h in (AS_OPERATOR, {}))
     assert operators.isdisjoint(visitors)
@@ -79,9 +79,10 @@ def test_a_page_of_another_sign_in_calls_nothing_and_is_told_to_reload(guarded: 
         answers.append(browser.post(f"{url}/queue/join", json=body | {"fn_index": min(operators)}))
 
     for answer in answers:
-        assert (answer.status_code, answer.json()["detail"]) == (
-            400, "This page is of another sign-in. Reload it.",
-        )  # fmt: skip
+        assert (answer.status_code, answer.json()) == (400, {
+            "error": "Connection errored out. ",  # at which the page loads itself anew
+            "detail": "This page is of another sign-in. Reload it.",
+        })  # fmt: skip
 
 
 def test_a_client_with_the_token_is_the_operator(guarded: Server, photos: Path) -> None:
@@ -112,7 +113,7 @@ def test_one_client_cannot_send_without_end(guarded: Server) -> None:
         assert operator.get(url).status_code == 200
 
     assert statuses[0] == 200
-    assert statuses[-1] == 429
+    assert 429 in statuses
 
 
 @pytest.mark.parametrize("path", ["/", "/config", "/gradio_api/queue/join"])
@@ -156,6 +157,29 @@ class TestInABrowser:
         page.get_by_role("tab", name="Upload").click()
         sync_api.expect(page.locator("form.fc-sign-in:visible")).to_have_count(1)
         assert page.locator("#new-photos").count() == 0
+        context.close()
+
+    def test_a_page_that_was_open_before_a_sign_out_or_sign_in_loads_itself_anew(
+        self, guarded: Server, browser: sync_api.Browser, photos: Path
+    ) -> None:
+        context = browser.new_context()
+        context.request.post(f"{guarded.url}/sign-in", form={"token": TOKEN})
+        page = context.new_page()
+        page.goto(guarded.url)
+        page.get_by_role("tab", name="Retrain").click()
+        sync_api.expect(page.locator("#retrain-button")).to_be_visible()
+        toasts = page.locator(".toast-body")
+
+        context.clear_cookies()  # signed out elsewhere; the tab's timer calls every second
+        toasts.wait_for()
+        sync_api.expect(toasts).to_have_count(0)
+        page.get_by_role("tab", name="Upload").click()
+        sync_api.expect(page.locator("form.fc-sign-in:visible")).to_have_count(1)
+
+        context.request.post(f"{guarded.url}/sign-in", form={"token": TOKEN})
+        page.get_by_role("tab", name="Predict").click()
+        page.locator("#photos input[type=file]").set_input_files(photos / "apple.jpg")
+        sync_api.expect(page.locator("form.fc-sign-out")).to_have_count(1)
         context.close()
 
     def test_a_visitor_sends_a_photo_for_review_and_the_operator_sees_it(

@@ -127,7 +127,7 @@ def test_a_photo_is_given_and_its_answer_read_with_the_keyboard_alone(
 
     tab_to(page, ".fc-why summary")
     page.keyboard.press("Enter")
-    assert page.locator(".fc-why img").is_visible()
+    sync_api.expect(page.locator(".fc-why img")).to_be_visible()
 
 
 def test_an_example_has_a_name_and_is_tried_with_the_keyboard(page: sync_api.Page) -> None:

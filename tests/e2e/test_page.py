@@ -53,7 +53,7 @@ def test_photo_is_named_at_once_with_the_digits_of_rest(
     assert shown(page) == {p["label"]: p["probability"] for p in rest["probabilities"]}
     assert page.inner_text(".fc-version") == "v0001"
     # The photo is shown by a preview of our own, so that HEIC shows in every browser.
-    assert page.evaluate("document.querySelector('.fc-photo').naturalWidth") > 0
+    page.wait_for_function("document.querySelector('.fc-photo').naturalWidth > 0")
 
 
 def test_why_shows_a_heat_map_over_the_photo(page: sync_api.Page, photos: Path) -> None:
@@ -63,8 +63,8 @@ def test_why_shows_a_heat_map_over_the_photo(page: sync_api.Page, photos: Path) 
     picture = page.locator(".fc-why img")
     assert not picture.is_visible()
     page.get_by_text("Why?").click()
-    assert picture.is_visible()
-    assert page.evaluate("document.querySelector('.fc-why img').naturalWidth") > 0
+    sync_api.expect(picture).to_be_visible()
+    page.wait_for_function("document.querySelector('.fc-why img').naturalWidth > 0")
 
 
 def test_what_is_no_fruit_gets_no_name(page: sync_api.Page, tmp_path: Path) -> None:
@@ -231,7 +231,7 @@ def test_status_refreshes_itself_while_it_is_open(
 
     httpx.post(f"{server.url}/api/predict", content=(photos / "apple.jpg").read_bytes())
 
-    sync_api.expect(tile).to_have_text(str(before + 1), timeout=10_000)
+    sync_api.expect(tile).to_have_text(str(before + 1))
     page.close()
 
 

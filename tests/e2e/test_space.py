@@ -135,7 +135,14 @@ def test_space_answers_through_its_proxy_and_its_next_disk_holds_what_the_lost_o
                 f"{url}/api/models/v0001/activate", json={"reason": "older"}, headers=AS_OPERATOR
             )
             assert activated.status_code == 200, activated.text
-            wait_until(lambda: b"older" in hub.model().files.get("active.json", b""), 60)
+            made = ("model", "orchard/models")
+            wait_until(
+                lambda: (
+                    made in hub.repositories
+                    and b"older" in hub.model().files.get("active.json", b"")
+                ),
+                60,
+            )
 
             # A Hub that is away harms nobody, and gets everything later.
             hub.stop()

@@ -90,6 +90,7 @@ def test_photos_dropped_during_the_check_of_others_are_checked_too(
     for seed in range(2):
         draw_fruit("mango", 120, seed).save(tmp_path / f"{seed}.png")
     held: list[sync_api.Route] = []
+    page.wait_for_selector("text=No photos yet")  # the tab's own calls are over
     page.route("**/queue/join*", lambda route: held.append(route), times=1)
     with page.expect_request("**/queue/join*"):
         page.set_input_files("#new-photos input[type=file]", tmp_path / "0.png")
@@ -128,7 +129,7 @@ def test_each_download_gives_the_photos_of_the_class_chosen_now(
     for label in ("apple", "mango"):
         page.click("#gallery-class input")
         page.get_by_role("option", name=label).click()
-        page.wait_for_selector("#gallery-count >> text=1 photos")
+        page.wait_for_selector("#gallery-count >> text=/^1 photo$/")
         with page.expect_download() as download:
             page.click("#gallery-download")
         assert download.value.suggested_filename == "photos.zip"
@@ -363,4 +364,40 @@ def test_all_removed_doubtful_photos_are_put_back(
     page.wait_for_selector("#gallery-details >> text=2 are back")
     page.wait_for_selector("#progress td:nth-child(2):text-is('3')")
     page.get_by_role("button", name="Doubtful labels (2)").wait_for()
+    page.close()
+
+
+def test_confirmed_labels_are_doubtful_no_more(
+    browser: sync_api.Browser, doubting_server: Server
+) -> None:
+    page = opened(browser, doubting_server)
+    page.get_by_role("button", name="Doubtful labels (2)").click()
+    page.wait_for_selector("#suspects-ticked input >> nth=1")
+    page.locator("#suspects-ticked input").first.check()
+
+    page.click("#suspects-right")
+
+    page.wait_for_selector("#suspects-outcome >> text=1 label confirmed")
+    page.get_by_role("button", name="Doubtful labels (1)").wait_for()
+    sync_api.expect(page.locator("#suspects-ticked input")).to_have_count(1)
+    (row,) = httpx.get(f"{doubting_server.url}/api/classes").json()
+    assert (row["class_name"], row["photos"]) == ("mango", 3)
+    page.close()
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_no_gap_is_below_a_few_photos(
+    browser: sync_api.Browser, doubting_server: Server, width: int
+) -> None:
+    page = opened(browser, doubting_server, width)
+    for box, grid in (("Look through the photos", "#gallery"), ("Doubtful labels", "#suspects")):
+        page.get_by_role("button", name=box).click()
+        page.wait_for_selector(f"{grid} img")
+        whole, photos = (
+            page.locator(f"{grid} {part}").bounding_box()
+            for part in (".grid-wrap", ".grid-container")
+        )
+        assert whole is not None
+        assert photos is not None
+        assert whole["height"] - photos["height"] < 40
     page.close()

@@ -214,7 +214,7 @@ def test_others_may_write_while_the_photos_of_an_upload_are_decoded(
 
     def remove() -> None:
         remover.start()
-        remover.join(5)
+        remover.join(60)
         waited.append(remover.is_alive())
 
     decoder.meanwhile = remove

@@ -127,13 +127,13 @@ def test_models_copy_takes_along_what_was_published(
     assert (tmp_path / "copy" / "model.onnx").read_bytes() == b"one"
 
 
-def test_models_activates_a_refused_version_only_with_a_reason(
+def test_models_activates_a_rejected_version_only_with_a_reason(
     registry: ModelRegistry, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     check = GateCheck(name="shop", passed=False, message="Worse.")
-    refused = GateReport(against="v0001", checks=[check])
+    rejected = GateReport(against="v0001", checks=[check])
     second = registry.list()[1]
-    manifest = second.manifest.model_copy(update={"gate": refused})
+    manifest = second.manifest.model_copy(update={"gate": rejected})
     (second.folder / "manifest.json").write_text(manifest.to_json())
 
     assert command(tmp_path, "activate", second.version) == 1

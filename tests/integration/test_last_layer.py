@@ -84,6 +84,18 @@ def test_it_says_where_it_came_from_and_how_it_compares(state: Path) -> None:
         assert "head_drawn 200" in (fitted.folder / "README.md").read_text()
 
 
+def test_fewer_threads_than_none_are_said_and_do_not_end_the_process(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "training", "--state-dir", str(tmp_path), "--threads", "-1"]
+
+    for name in ("fit-head", "quantize"):
+        done = subprocess.run(
+            [*command, name], cwd=ROOT, capture_output=True, text=True, timeout=200
+        )
+
+        assert done.returncode == 1
+        assert "ValueError: threads is -1; the least is 0" in " ".join(done.stderr.split())
+
+
 def test_without_photographs_it_says_what_is_missing(state: Path, tmp_path: Path) -> None:
     (tmp_path / "models").symlink_to(state / "models")
 

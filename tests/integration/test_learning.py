@@ -91,7 +91,7 @@ def add_photos(
 
 
 def finished(learning: LearningService, job_id: int) -> dict[str, Any]:
-    deadline = time.monotonic() + 40
+    deadline = time.monotonic() + 120
     while (job := learning.job(job_id))["state"] in ("queued", "running"):
         assert time.monotonic() < deadline, job
         time.sleep(0.05)
@@ -170,6 +170,49 @@ def test_doubtful_labels_are_told_until_they_are_relabelled(
     learning._store.relabel([first.digest], "apple")
     learning._store.remove([second.digest])
     assert learning.suspects() == []
+
+
+def doubt(learning: LearningService, state: Path, digest: str) -> None:
+    """Retrain; that doubts that a photo shows a mango."""
+    suspect = {"digest": digest, "label": "mango", "suggested": "apple", "probability": 0.9}
+    (state / "suspects.json").write_text(json.dumps([suspect]))
+    (state / "refuse").touch()  # so that the next one can start from the same version
+    finished(learning, learning.retrain().id)
+
+
+def doubted(learning: LearningService) -> list[str]:
+    return [image.digest for image, _ in learning.suspects()]
+
+
+def test_a_confirmed_label_is_doubtful_no_more_whatever_a_later_retraining_finds(
+    learning: LearningService, state: Path, registry: ModelRegistry
+) -> None:
+    add_photos(learning)
+    first, second, _ = learning._store.images(label="mango")
+    doubt(learning, state, first.digest)
+
+    assert learning.confirm([first.digest, second.digest, "unknown"]) == 1
+
+    assert doubted(learning) == []
+    restarted = LearningService(learning._service, registry, learning._store, state)
+    assert doubted(restarted) == []
+    restarted.close()
+    doubt(learning, state, first.digest)
+    assert doubted(learning) == []
+    doubt(learning, state, second.digest)
+    assert doubted(learning) == [second.digest]
+
+
+def test_another_label_makes_a_confirmation_void(learning: LearningService, state: Path) -> None:
+    add_photos(learning)
+    photo, *_ = learning._store.images(label="mango")
+    doubt(learning, state, photo.digest)
+    learning.confirm([photo.digest])
+
+    learning._store.relabel([photo.digest], "kiwi")
+    learning._store.relabel([photo.digest], "mango")
+
+    assert doubted(learning) == [photo.digest]
 
 
 def test_roll_back_returns_to_the_version_before(learning: LearningService) -> None:

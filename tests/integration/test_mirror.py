@@ -40,13 +40,26 @@ def add(folder: Path, label: str) -> DatasetStore:
     return store
 
 
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Time enough for what waits when the app ends, also on a busy machine."""
+    monkeypatch.setattr("app.mirror.FLUSH_S", 60.0)
+
+
 def children() -> list[psutil.Process]:
     """Return the processes beside this one that mirror."""
     return [
         child
         for child in psutil.Process().children(recursive=True)
-        if "app.mirroring" in child.cmdline()
+        if "app.mirroring" in _command(child)
     ]
+
+
+def _command(process: psutil.Process) -> list[str]:
+    try:
+        return process.cmdline()
+    except psutil.NoSuchProcess:  # it ended meanwhile
+        return []
 
 
 def test_without_repositories_there_is_no_process_and_a_space_says_what_is_lost() -> None:
@@ -75,7 +88,7 @@ def test_photos_on_a_public_repository_are_called_public() -> None:
 
 
 def test_what_waits_when_the_app_ends_is_mirrored_and_there_at_the_next_start(
-    hub: HubServer, tmp_path: Path
+    hub: HubServer, tmp_path: Path, patient: None
 ) -> None:
     # So long a wait that only the end can be what mirrors it.
     mirror = Mirror(settings(hub, tmp_path / "first", hub_wait_s=600.0))
@@ -157,7 +170,7 @@ def test_app_starts_where_no_process_can_be_started(
 
 
 def test_restore_that_is_killed_leaves_nothing_half_and_goes_on_at_the_next_start(
-    hub: HubServer, tmp_path: Path
+    hub: HubServer, tmp_path: Path, patient: None
 ) -> None:
     first = Mirror(settings(hub, tmp_path / "first", hub_wait_s=600.0))
     first.begin()

@@ -15,7 +15,7 @@ from models.registry import ModelRegistry, ModelVersion
 HOUR_S = 3600.0
 
 
-def publish(registry: ModelRegistry, *, refused: bool = False) -> ModelVersion:
+def publish(registry: ModelRegistry, *, rejected: bool = False) -> ModelVersion:
     failed = GateCheck(name="Accuracy", passed=False, message="It loses.")
     return registry.publish(
         lambda name: f"model of {name}".encode(),
@@ -27,7 +27,7 @@ def publish(registry: ModelRegistry, *, refused: bool = False) -> ModelVersion:
             size_bytes=len(content),
             network="seed_cnn",
             parameters=1,
-            gate=GateReport(against="v0001", checks=[failed]) if refused else None,
+            gate=GateReport(against="v0001", checks=[failed]) if rejected else None,
         ),
         lambda manifest: {"model.keras": b"network", "README.md": b"card"},
     )
@@ -175,12 +175,12 @@ def test_what_crashes_left_is_removed_once_it_is_old(registry: ModelRegistry) ->
 
 
 @pytest.mark.parametrize("content", ["{", '{"history": "v0001"}', '{"history": [], "log": [1]}'])
-def test_a_damaged_pointer_gives_way_to_the_newest_version_that_was_not_refused(
+def test_a_damaged_pointer_gives_way_to_the_newest_version_that_was_not_rejected(
     registry: ModelRegistry, content: str
 ) -> None:
     publish(registry)
     publish(registry)
-    publish(registry, refused=True)
+    publish(registry, rejected=True)
     (registry.root / "active.json").write_text(content)
 
     found = problems(registry)

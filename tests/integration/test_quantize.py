@@ -3,8 +3,10 @@
 TensorFlow runs in a process of its own, as it does in use; this file is the program as well.
 """
 
+import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +24,14 @@ from export.parity import onnx_predict
 from export.quantize import quantized
 from models.examination import EXAMINATION_NAME, Examination
 from models.jobs import JobResult, Mode
-from models.manifest import FEATURES_OUTPUT, KERAS_NAME, REHEARSAL_NAME
+from models.manifest import (
+    FEATURES_OUTPUT,
+    KERAS_NAME,
+    MANIFEST_NAME,
+    REHEARSAL_NAME,
+    GateReport,
+    Suspect,
+)
 from models.registry import ModelRegistry, ModelVersion
 from models.rehearsal import Rehearsal
 from tests.conftest import NEXT, confusion_of
@@ -221,6 +230,59 @@ def test_without_photographs_it_says_what_is_missing(state: Path, tmp_path: Path
     assert "The store holds 0 training and 0 test images of what v0001 knows" in " ".join(
         done.stderr.split()
     )
+
+
+@pytest.fixture
+def store(state: Path, tmp_path: Path) -> Iterator[DatasetStore]:
+    """The photographs that v0001 rehearses, beside a copy of it."""
+    shutil.copytree(state / "models" / "versions" / "v0001", tmp_path / "models/versions/v0001")
+    store = DatasetStore(tmp_path / "store")
+    for label, colour in COLOURS.items():
+        fill(store, label, colour, "drawn")
+    yield store
+    store.close()
+
+
+def test_what_the_store_lacks_is_told_and_doubts_about_labels_stay(
+    store: DatasetStore, tmp_path: Path
+) -> None:
+    store.remove([image.digest for image in store.images(label="banana")[:5]])
+    apple = store.images(label="apple")[0]
+    doubt = Suspect(digest=apple.digest, label="apple", suggested="banana", probability=0.9)
+    start = version_of(tmp_path, "v0001")
+    gate = GateReport(against="v0000", checks=[], suspects=[doubt])
+    manifest = start.manifest.model_copy(update={"gate": gate})
+    (start.folder / MANIFEST_NAME).write_text(manifest.to_json())
+
+    done = quantize(tmp_path, "--version", "v0001")
+
+    assert done.returncode == 0, done.stderr
+    assert (
+        "Of 72 images that v0001 rehearses, 67 are kept. The photographs of the other 5 are not in "
+        "the store, so a quick retraining will not rehearse them;"
+    ) in " ".join(done.stdout.split())
+    made = ModelRegistry(tmp_path / "models").list()[-1]
+    assert made.manifest.precision == "int8"
+    assert len(Rehearsal.read(made.folder / REHEARSAL_NAME).images) == 67
+    assert made.manifest.gate is not None
+    assert made.manifest.gate.suspects == [doubt]
+
+
+def test_a_label_of_which_nothing_is_left_to_rehearse_stops_it(
+    store: DatasetStore, tmp_path: Path
+) -> None:
+    bananas = [i for i in store.images(label="banana") if i.split != Split.TEST]
+    store.remove([image.digest for image in bananas])
+
+    done = quantize(tmp_path, "--version", "v0001")
+
+    assert done.returncode == 1
+    assert (
+        "NotEnoughData: The store holds no image to rehearse of banana, which v0001 knows; it "
+        "takes some of every label. Import the photographs that it was trained on first: python "
+        "-m data fetch grocery."
+    ) in " ".join(done.stderr.split())
+    assert [v.version for v in ModelRegistry(tmp_path / "models").list()] == ["v0001"]
 
 
 def test_a_model_without_features_is_refused(state: Path) -> None:

@@ -207,7 +207,7 @@ def test_forty_photos_of_a_new_class_are_learned_and_nothing_is_forgotten(
     assert accuracy(service, files) == pytest.approx(before["accuracy"], abs=0.013)
 
 
-def test_mislabelled_photos_are_refused_with_the_reason(
+def test_what_mislabelled_photos_taught_is_rejected_with_the_reason(
     grocery: tuple[DatasetStore, ImportReport], learning: LearningService
 ) -> None:
     shop, _ = grocery

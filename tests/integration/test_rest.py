@@ -294,6 +294,21 @@ def test_busy_server_answers_429_with_retry_after(client: TestClient, pool: Work
     assert client.post("/api/predict", content=encode("apple")).status_code == 200
 
 
+@pytest.mark.parametrize("photos", [1, 3])
+def test_photos_that_waited_too_long_for_a_worker_are_429_with_retry_after(
+    registry: ModelRegistry, version: ModelVersion, photos: int
+) -> None:
+    service = PredictionService(registry, pool=WorkerPool(2, 4, max_wait_s=0.0))
+    service.load()
+    files = [("file", (f"{n}.png", encode("apple"))) for n in range(photos)]
+
+    response = client_of(service).post("/api/predict", files=files)
+
+    assert error_of(response, 429)["type"] == "Overloaded"
+    assert response.headers["retry-after"] == "1"
+    service.close()
+
+
 def test_a_busy_server_does_not_even_read_the_photo(
     registry: ModelRegistry, version: ModelVersion, pool: WorkerPool
 ) -> None:

@@ -271,6 +271,29 @@ def test_a_cross_validation_of_other_images_is_refused(
     assert "InvalidCrossValidation" in refused.stderr
 
 
+def test_a_store_that_memory_has_no_room_for_is_sampled_and_it_is_said(state: Path) -> None:
+    code = (
+        "import sys; from training import dataset; from training.__main__ import main\n"
+        f"dataset.POOL_BYTES, dataset.JUDGING_BYTES = ({3 * 48**2} * n for n in (12, 3))\n"
+        "sys.exit(main(sys.argv[1:]))"
+    )
+    # One picture of each class chooses and another judges, of two each.
+    done = subprocess.run(
+        [sys.executable, "-c", code, "--state-dir", str(state), "--epochs", "1", *FLAGS],
+        capture_output=True, text=True, timeout=240, check=False,
+    )  # fmt: skip
+
+    assert done.returncode == 0, done.stderr
+    told = " ".join(done.stdout.split())
+    for words in ("to choose by, 3 fit into", "to judge by, 3 fit into", "to learn from, 12 fit"):
+        assert words in told
+    assert "Training seed_cnn on 12 images" in told
+    manifest = ModelRegistry(state / "models").list()[-1].manifest
+    assert manifest.training["left_out"].keys() == {"train", "validation", "test"}
+    assert manifest.metrics["drawn/test"].images == 3
+    assert [row.support for row in manifest.metrics["drawn/test"].per_class.values()] == [1, 1, 1]
+
+
 def test_a_network_without_features_gets_a_column_for_a_new_class(
     published: tuple[ModelVersion, str], state: Path
 ) -> None:

@@ -89,6 +89,15 @@ def test_card_states_classes_scores_intervals_and_licences() -> None:
         assert words in text
 
 
+def test_card_states_what_a_retraining_noted_in_sentences() -> None:
+    noted = {"mode": "quick", "notes": ["kiwi is left out.", "Pears too."], "views": 5}
+
+    text = card_text(manifest(training=noted))
+
+    assert "- Settings: mode quick, views 5.\n- kiwi is left out.\n- Pears too.\n" in text
+    assert "notes" not in card_text(manifest(training=noted | {"notes": []}))
+
+
 def test_card_of_a_version_that_cannot_refuse_says_so() -> None:
     text = card_text(manifest(labels=("apple", "mango"), none_label=None, calibration=None))
 

@@ -12,7 +12,7 @@ from app.alerts import Alert
 from app.collection import UploadedFile, UploadReport
 from app.learning import Readiness
 from app.results import Prediction, Refusal, Timing
-from app.tabs import cards, jobs_html, status_html, upload
+from app.tabs import cards, jobs_html, reviews, status_html, upload_html
 from data.reviews import Review
 from data.splits import Split
 from data.store import StoredImage
@@ -46,11 +46,11 @@ SHOWN = {
     "an answer that is sure": cards.prediction_card(dataclasses.replace(ANSWER, nearest=None), ""),
     "a refusal": cards.refusal_card(REFUSAL),
     "the answers to several": cards.answers_table([ANSWER, REFUSAL], ["", ""]),
-    "what became of an upload": upload.report_html(
+    "what became of an upload": upload_html.report_html(
         UploadReport(True, (FILE,)), {0: ("data:,", "data:,")}
     ),
-    "the photos of each class": upload.progress_html([PROGRESS]),
-    "a photo of the store": upload._details(IMAGE, encode("apple")),
+    "the photos of each class": upload_html.progress_html([PROGRESS]),
+    "a photo of the store": upload_html.details_html(IMAGE, encode("apple")),
     "what a retraining learns": jobs_html.readiness_html(Readiness((), {EVIL: 3}, (EVIL,))),
     "why none can start": jobs_html.readiness_html(Readiness((EVIL,), {}, (EVIL,))),
     "a job": jobs_html.job_html(JOB),
@@ -97,7 +97,7 @@ def test_the_names_beside_a_review_are_text() -> None:
     review = Review("d", ".jpg", EVIL, EVIL, EVIL, 0.5, "v0001", WHEN)
 
     # A label of a checkbox: Gradio shows those as text, so they are not escaped twice.
-    assert upload._said(review).count("<script>") == 2
+    assert reviews._said(review).count("<script>") == 2
 
 
 def test_a_cell_of_the_confusion_matrix_is_text() -> None:

@@ -5,7 +5,7 @@ import pytest
 from numpy.typing import NDArray
 
 from export.errors import ParityError
-from export.parity import check_parity
+from export.parity import check_parity, use_threads
 
 PIXELS = np.arange(7 * 2 * 2 * 3, dtype=np.uint8).reshape(7, 2, 2, 3)
 
@@ -25,3 +25,8 @@ def test_a_difference_in_a_batch_alone_is_found() -> None:
 
     with pytest.raises(ParityError, match="at batch 3"):
         check_parity(mean, mixed, PIXELS[:2])
+
+
+def test_fewer_threads_than_none_are_refused_before_anything_uses_them() -> None:
+    with pytest.raises(ValueError, match="threads is -1; the least is 0"):
+        use_threads(-1)

@@ -41,6 +41,7 @@ KNOWN = (
     image("k", NONE_OF_THESE, source="shop", variety="Fruit/Kiwi"),
     image("m", NONE_OF_THESE, source="shop", variety="Packages/Milk"),
 )
+UPLOADS = DataSource(name="uploads", licence="", citation="", images={"train": 1})
 FEATURES = Features(np.arange(8, dtype=np.float32).reshape(4, 2), KNOWN)
 
 
@@ -71,6 +72,22 @@ def test_a_class_of_an_earlier_quick_retraining_keeps_its_namesakes_out() -> Non
 
     assert "k" not in [i.digest for i in found.known.images]
     assert {i.digest for i in found.fresh} == {"new0", "new1", "new2", "r", "x"}
+
+
+def test_namesakes_of_a_source_that_is_not_rehearsed_are_not_learned_as_other_things() -> None:
+    films = [
+        image(f"film{number}", NONE_OF_THESE, source="films", variety=f"{kind} 1")
+        for number, kind in enumerate(("Kiwi", "Kiwi", "Pear"))
+    ]
+    found = plan(*kiwis(10), *films)
+
+    assert {i.digest for i in found.fresh if i.label == NONE_OF_THESE} == {"film2"}
+    assert found.notes == (
+        "Pictures of Fruit/Kiwi, Kiwi 1 count no longer as none of the classes.",
+    )
+    taught = START.model_copy(update={"labels": ("apple", "kiwi", "mango", NONE_OF_THESE)})
+    with pytest.raises(NotEnoughData, match="no new photo"):
+        plan_quick(Snapshot.of(Path(), films[:2]), taught, FEATURES)
 
 
 def test_photos_added_after_a_thorough_retraining_rehearses_uploads_are_new() -> None:
@@ -177,22 +194,58 @@ def test_what_a_version_learned_is_not_forgotten_with_the_photo() -> None:
     }
 
 
-def test_a_version_knows_what_it_rehearses_as_it_was_labelled_then(tmp_path: Path) -> None:
-    rehearsal = Rehearsal(
-        "tiny",
-        np.zeros((2, 2), np.float16),
-        (
-            RehearsedImage("apple", "test", "shop", "", "", "a"),
-            RehearsedImage("mango", "train", "shop", "", "", "gone"),
-        ),
-    )
-    content = rehearsal.to_bytes()
-    (tmp_path / REHEARSAL_NAME).write_bytes(content)
+def rehearsing(folder: Path, *images: RehearsedImage) -> ModelVersion:
+    """Return a version in the folder that rehearses the images."""
+    content = Rehearsal("tiny", np.zeros((len(images), 2), np.float16), images).to_bytes()
+    (folder / REHEARSAL_NAME).write_bytes(content)
     files = {REHEARSAL_NAME: hashlib.sha256(content).hexdigest()}
-    version = ModelVersion(START.model_copy(update={"files": files}), tmp_path)
-    store = Snapshot.of(tmp_path, [image("a", "mango"), image("new", "mango")])
+    return ModelVersion(START.model_copy(update={"files": files}), folder)
 
-    (known,) = learned_from(version, store).images
+
+def test_a_version_knows_what_it_rehearses_as_it_was_labelled_then(tmp_path: Path) -> None:
+    version = rehearsing(
+        tmp_path,
+        RehearsedImage("apple", "test", "shop", "", "", "a"),
+        RehearsedImage("mango", "train", "shop", "", "", "m"),
+        RehearsedImage("mango", "train", "shop", "", "", "gone"),
+    )
+    store = Snapshot.of(tmp_path, [image("a", "mango"), image("m", "mango"), image("new", "mango")])
+
+    known, _ = learned_from(version, store).images
 
     assert (known.digest, known.label, known.split) == ("a", "apple", Split.TEST)
     assert known.path == "a.png"
+
+
+def test_what_the_store_lacks_of_what_is_rehearsed_is_told(tmp_path: Path) -> None:
+    version = rehearsing(
+        tmp_path, *(RehearsedImage("mango", "train", "shop", "", "", name) for name in "lmno")
+    )
+    told = list[str]()
+
+    here = learned_from(version, Snapshot.of(tmp_path, [image("m", "mango")]), told.append)
+    whole = Snapshot.of(tmp_path, [image(name, "mango") for name in "lmno"])
+    learned_from(version, whole, told.append)
+
+    assert [i.digest for i in here.images] == ["m"]
+    (words,) = told
+    assert words.startswith("Of 4 images that v0002 rehearses, 1 are kept. The photographs of the ")
+    assert "other 3 are not in the store" in words
+
+
+def test_a_label_of_which_the_store_has_nothing_to_rehearse_is_named(tmp_path: Path) -> None:
+    version = rehearsing(
+        tmp_path,
+        RehearsedImage("apple", "train", "shop", "", "", "a"),
+        RehearsedImage(NONE_OF_THESE, "train", "shop", "", "", "k"),
+        RehearsedImage(NONE_OF_THESE, "test", "shop", "", "", "j"),
+    )
+    told = list[str]()
+    store = Snapshot.of(tmp_path, [image("a", "apple"), image("j", NONE_OF_THESE, Split.TEST)])
+
+    with pytest.raises(NotEnoughData, match=r"rehearse of none of these,.*data fetch grocery"):
+        learned_from(version, store, told.append)
+    assert told == []
+    without = ModelVersion(START.model_copy(update={"sources": [UPLOADS]}), tmp_path)
+    with pytest.raises(NotEnoughData, match=r"no image to rehearse of apple, none of these, which"):
+        learned_from(without, Snapshot.of(tmp_path, [image("m", "mango")]))

@@ -13,9 +13,17 @@ from data.labels import NONE_OF_THESE
 from data.snapshot import SnapshotImage
 from data.splits import Split
 from training.columns import OTHER, Columns
-from training.sampling import KEPT_SIDE_PX, PhotoPool, draw_batch, load_pool
+from training.sampling import (
+    KEPT_SIDE_PX,
+    PhotoPool,
+    draw_batch,
+    in_turn,
+    load_pool,
+    tell_left_out,
+)
 
 COLUMNS = Columns(("apple", "mango"), (NONE_OF_THESE,))
+SIZE_BYTES = 3 * 40**2  # of a picture that ``save`` makes
 
 
 def save(root: Path, name: str, colour: tuple[int, int, int], side_px: int = 40) -> None:
@@ -84,6 +92,89 @@ def test_large_photos_are_kept_small(tmp_path: Path) -> None:
 
     assert pool.pixels[0].shape == (KEPT_SIDE_PX, KEPT_SIDE_PX, 3)
     assert pool.pixels[1].shape == (40, 40, 3)
+
+
+def test_no_shape_of_a_photo_takes_more_than_four_squares(tmp_path: Path) -> None:
+    found = images(tmp_path)
+    for number, size in enumerate(((12, 30_000), (9_000, 450), (300, 1_200), (300, 400))):
+        Image.new("RGB", size).save(tmp_path / f"{number}.png")
+
+    pictures = load_pool(tmp_path, found, COLUMNS).pixels
+
+    assert [p.shape[:2] for p in pictures[:4]] == [(896, 12), (224, 896), (896, 224), (299, 224)]
+    assert max(p.nbytes for p in pictures) == 602_112
+
+
+def test_a_store_that_does_not_fit_gives_as_many_of_each_variety_as_fit(tmp_path: Path) -> None:
+    found = images(tmp_path)
+
+    pool = load_pool(tmp_path, found, COLUMNS, 6 * SIZE_BYTES)
+    again = load_pool(tmp_path, found, COLUMNS, 6 * SIZE_BYTES)
+
+    # One photo each of apple, mango and another thing, and three frames of the film.
+    assert (len(pool), pool.left_out) == (6, 5)
+    assert pool.targets.tolist() == [0, 0, 0, 0, 1, 2]
+    assert pool.share[:3].sum() == pytest.approx(0.165)
+    frames = [int(p[0, 0, 0]) for p in pool.pixels]
+    assert frames == sorted(frames)  # in the order of the snapshot
+    assert frames == [int(p[0, 0, 0]) for p in again.pixels]
+
+
+def test_draws_from_a_store_that_fits_do_not_depend_on_the_room(tmp_path: Path) -> None:
+    found = images(tmp_path)
+
+    ample = load_pool(tmp_path, found, COLUMNS)
+    just = load_pool(tmp_path, found, COLUMNS, 11 * SIZE_BYTES)
+
+    assert (ample.left_out, just.left_out) == (0, 0)
+    batches = [draw_batch(pool, 50, 16, np.random.default_rng(1))[0] for pool in (ample, just)]
+    np.testing.assert_array_equal(*batches)
+
+
+def test_of_a_hundred_thousand_photos_only_those_that_fit_are_decoded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Image.new("RGB", (400, 300)).save(tmp_path / "photo.jpg")
+    found = [
+        SnapshotImage("photo.jpg", label, f"{number:064d}", Split.TRAIN, "uploads", "")
+        for number in range(50_000)
+        for label in ("apple", "mango")
+    ]
+    decoded = list[int]()
+
+    def decode(content: bytes, **options: object) -> np.ndarray:
+        decoded.append(len(content))
+        return np.zeros((300, 400, 3), np.uint8)
+
+    monkeypatch.setattr("training.sampling.decode_image", decode)
+    pool = load_pool(tmp_path, found, COLUMNS, 20_000_000)
+
+    assert pool.pixels[0].nbytes == 200_928  # 224 x 299
+    assert (len(pool), pool.left_out) == (99, 99_901)
+    assert len(decoded) == 128  # 64 at once
+    assert sorted(np.bincount(pool.targets).tolist()) == [49, 50]
+
+
+def test_every_beginning_is_shared_among_the_names() -> None:
+    names = "aaaaaaabcbb"
+    order = in_turn(names).tolist()
+
+    assert sorted(order) == list(range(11))
+    assert sorted(names[row] for row in order[:3]) == ["a", "b", "c"]
+    assert "".join(sorted(names[row] for row in order[:7])) == "aaabbbc"
+    assert [row for row in order if names[row] == "a"] != [0, 1, 2, 3, 4, 5, 6]  # they are drawn
+    assert in_turn("").tolist() == []
+
+
+def test_what_is_left_out_is_told_and_nothing_where_all_fit() -> None:
+    told = list[str]()
+
+    tell_left_out(told.append, "to learn from", 6_000, 94_000)
+    tell_left_out(told.append, "to judge by", 500, 0)
+
+    (words,) = told
+    assert words.startswith("Of 100,000 images to learn from, 6,000 fit into the memory")
+    assert words.endswith("The other 94,000 are left out.")
 
 
 def test_photos_of_other_things_are_the_backgrounds(pool: PhotoPool) -> None:

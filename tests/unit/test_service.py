@@ -1,8 +1,9 @@
 """The predict flow and the swap, over a predictor that returns fixed rows."""
 
+import asyncio
 import io
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from itertools import takewhile
 
@@ -130,18 +131,59 @@ def test_refusal_of_one_image_is_raised_and_counted(service: PredictionService) 
     assert service.status()["refusals"]["by_type"] == {"InvalidImage": 1}
 
 
-def test_a_request_that_waited_too_long_is_counted_as_refused(
-    registry: ModelRegistry, loader: FakeLoader
+def predict_one(service: PredictionService) -> None:
+    service.predict(png())
+
+
+def predict_two(service: PredictionService) -> None:
+    service.predict_many([ImageFile("a.png", png()), ImageFile("b.png", png())])
+
+
+@pytest.mark.parametrize("ask", [predict_one, predict_two])
+def test_a_request_that_waited_too_long_is_counted_as_refused_once(
+    registry: ModelRegistry, loader: FakeLoader, ask: Callable[[PredictionService], None]
 ) -> None:
+    publish(registry, b"one", LABELS)
     with closing(
         PredictionService(registry, pool=WorkerPool(1, 9, 0.0), load_predictor=loader)
     ) as service:
         service.load()
         with pytest.raises(Overloaded):
-            service.predict(png())
+            ask(service)
 
         assert service.status()["refusals"]["by_type"] == {"Overloaded": 1}
         assert service.status()["predictions"]["total"] == 0
+
+
+def test_each_answer_says_how_long_it_waited_for_a_worker_whether_alone_or_of_several(
+    registry: ModelRegistry, loader: FakeLoader
+) -> None:
+    publish(registry, b"one", LABELS)
+    loader.outcomes["v0001"] = predictor = FakePredictor()
+    now_s = 0.0
+    pool = WorkerPool(1, 9, 60, clock=lambda: now_s)
+    service = PredictionService(registry, load_predictor=loader, pool=pool)
+    service.load()
+    predictor.go_on.clear()
+
+    async def ask() -> list[Prediction | Refusal]:
+        nonlocal now_s
+        calls = [
+            asyncio.create_task(service.predict_async(png())),
+            asyncio.create_task(service.predict_async(png())),
+            asyncio.create_task(service.predict_many_async([ImageFile("a.png", png())])),
+        ]
+        await asyncio.to_thread(predictor.running.wait, 10)  # the others wait
+        now_s = 3.0
+        predictor.go_on.set()
+        answers = await asyncio.gather(*calls)
+        return [answers[0], answers[1], *answers[2]]
+
+    with closing(service):
+        timings = [a.timing_ms for a in asyncio.run(ask()) if isinstance(a, Prediction)]
+
+    assert [timing.wait for timing in timings] == [0, 3000, 3000]
+    assert all(timing.total >= timing.wait + timing.inference for timing in timings)
 
 
 @pytest.mark.parametrize(("top_k", "message"), [(None, "empty"), (0, "top_k")])
