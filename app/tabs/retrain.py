@@ -36,12 +36,12 @@ _ASK_ROLL_BACK: Final = (
     "() => { if (!confirm('Go back to the version that was live before?')) throw 'kept'; }"
 )
 _ASK_ACTIVATE: Final = (
-    "(version, override, reason) => { const words = override ? ' although the comparison refused "
-    "it' : ''; if (!version || !confirm('Put ' + version + ' live' + words + '?')) throw 'kept'; "
+    "(version, override, reason) => { const words = override ? ' although the comparison rejected "
+    "it' : ''; if (version && !confirm('Put ' + version + ' live' + words + '?')) throw 'kept'; "
     "return [version, override, reason]; }"
 )
 _ASK_DELETE: Final = (
-    "(version) => { if (!version || !confirm('Delete ' + version + ' for good? Its scores and its "
+    "(version) => { if (version && !confirm('Delete ' + version + ' for good? Its scores and its "
     "model are gone then.')) throw 'kept'; return version; }"
 )
 
@@ -70,7 +70,7 @@ def build_tab(learning: LearningService, tab: gr.Tab, others: list[gr.Tab]) -> N
             version = gr.Dropdown(choices=[], label="Version", elem_id="version")
             reason = gr.Textbox(label="Why (kept with the change)", max_length=400, elem_id="why")
         override = gr.Checkbox(
-            label="Put it live although the comparison refused it", elem_id="override"
+            label="Put it live although the comparison rejected it", elem_id="override"
         )
         with gr.Row():
             activate_button = gr.Button("Put live", elem_id="activate")
@@ -125,12 +125,14 @@ def build_tab(learning: LearningService, tab: gr.Tab, others: list[gr.Tab]) -> N
         if job_id is not None:
             _call(lambda: learning.cancel(job_id))
 
-    def put_live(version: str, override: bool, reason: str) -> tuple[bool, str]:
+    def put_live(version: str | None, override: bool, reason: str) -> tuple[bool, str]:
+        version = _chosen(version)
         _call(lambda: learning.activate(version, override=override, reason=reason))
         gr.Info(f"{version} is live.")
         return False, ""
 
-    def remove(version: str) -> None:
+    def remove(version: str | None) -> None:
+        version = _chosen(version)
         _call(lambda: learning.delete(version))
         gr.Info(f"{version} is deleted.")  # and, returning None, no version is chosen any more
 
@@ -274,6 +276,12 @@ def _shown_job(learning: LearningService) -> dict[str, Any] | None:
     waiting = [job for job in reversed(jobs) if job["state"] == "queued"]
     running = [job for job in jobs if job["state"] == "running"]
     return next(iter((*running, *waiting, *jobs)), None)
+
+
+def _chosen(version: str | None) -> str:
+    if not version:
+        raise gr.Error("Choose a version first.", print_exception=False)
+    return version
 
 
 def _live(models: list[dict[str, Any]]) -> str:

@@ -87,6 +87,8 @@ def test_photos_are_learned_put_live_and_rolled_back(
     page.wait_for_selector(f"#versions tr:has-text('{SHIPPED}') .fc-state-succeeded")
     assert served(own_server) == SHIPPED
 
+    page.click("#delete-version")
+    page.wait_for_selector("text=Choose a version first.")
     page.fill("#version input", NEXT)
     page.keyboard.press("Enter")
     page.click("#delete-version")
