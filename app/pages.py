@@ -18,6 +18,7 @@ from app.access import Access
 from app.errors import BadRequest, OperatorOff
 from app.handling import to_json
 from app.late_page import LatePage
+from app.results import new_request_id
 
 # What Gradio's page takes for a lost connection: it says so once, however often its timers call,
 # and loads itself anew. See BROKEN_CONNECTION_MSG in client/js/src/constants.ts of Gradio.
@@ -72,7 +73,8 @@ class Pages:
             except OtherSignIn as error:
                 # The framework has sent a 500 by now, which ``GradioGuard`` holds back.
                 content = {"error": _CONNECTION_LOST, "detail": str(error)}
-                await to_json(content, 400)(scope, receive, send)
+                headers = {"X-Request-ID": new_request_id()}
+                await to_json(content, 400, headers)(scope, receive, send)
         elif scope["type"] == "http":
             text = str(OperatorOff(at_machine=True))
             await PlainTextResponse(text, 403)(scope, receive, send)

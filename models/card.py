@@ -11,6 +11,7 @@ from models.manifest import EvaluationMetrics, ModelManifest
 
 CARD_NAME: Final = "README.md"
 _OF_FIT: Final = "head_"  # what a manifest says of a last layer that was fitted again
+_NOTES: Final = "notes"  # whole sentences among the settings of a training
 _WEAK_RECALL: Final = 0.95  # classes and folders below this are named as weak
 
 _FRONT: Final = """---
@@ -111,7 +112,7 @@ def _folds(manifest: ModelManifest) -> str:
         differing = [
             f"{name} {ones.get(name, 'not recorded')} instead of {own.get(name, 'not recorded')}"
             for name in {**own, **ones}
-            if ones.get(name) != own.get(name) and not name.startswith(_OF_FIT)
+            if ones.get(name) != own.get(name) and not name.startswith((_OF_FIT, _NOTES))
         ]
         same = "The settings were the same"
         same += f", but for {', '.join(differing)}." if differing else "."
@@ -165,9 +166,9 @@ def _weakest(scores: EvaluationMetrics) -> str:
 
 
 def _made(manifest: ModelManifest) -> str:
-    settings = {name: value for name, value in manifest.training.items() if name != "notes"}
+    settings = {name: value for name, value in manifest.training.items() if name != _NOTES}
     lines = [f"Settings: {', '.join(f'{k} {v}' for k, v in settings.items())}."]
-    lines += manifest.training.get("notes", [])  # whole sentences
+    lines += manifest.training.get(_NOTES, [])
     if manifest.calibration:
         chosen = manifest.calibration
         lines.append(

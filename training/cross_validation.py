@@ -12,7 +12,7 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,9 +31,11 @@ from training.epoch import Epoch
 from training.errors import InvalidCrossValidation
 from training.evaluate import auroc, columns_of, evaluate, none_column, rows_by
 from training.namesakes import without_namesakes
+from training.sampling import tell_left_out
 from training.train import fit, predict_logits
 
 SPLIT_NAME = "cross-validation"
+_JUDGED_AT_ONCE: Final = 2_000  # images in memory: 150 MB of 160 px
 
 
 class CrossValidation(BaseModel):
@@ -145,9 +147,14 @@ def cross_validate(
         data = training_data(
             seeded, snapshot.root, [*fixed, *_thinned([dealt[r] for r in learned], config)], columns
         )
+        tell_left_out(on_stage, "to learn from", data.images, data.left_out)
         trained = fit(seeded, data, None, columns, on_epoch, on_step)
-        images = load_images(snapshot.root, [dealt[row] for row in judged], labels, config.side_px)
-        logits[judged] = predict_logits(trained.model, images, columns)
+        for start in range(0, len(judged), _JUDGED_AT_ONCE):
+            rows = judged[start : start + _JUDGED_AT_ONCE]
+            images = load_images(
+                snapshot.root, [dealt[row] for row in rows], labels, config.side_px
+            )
+            logits[rows] = predict_logits(trained.model, images, columns)
         fold_of[judged] = fold
     return _judge(snapshot, config, labels, dealt, logits, fold_of)
 

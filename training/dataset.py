@@ -172,7 +172,8 @@ def training_data(
         pool = load_pool(root, images, columns)
         balanced = BalancedBatches(pool, config)
         return TrainingData(balanced, len(balanced), len(pool), None, pool.left_out)
-    data = _load_some(root, images, columns.labels, config.side_px, POOL_BYTES)
+    # TensorFlow copies them.
+    data = _load_some(root, images, columns.labels, config.side_px, POOL_BYTES // 2)
     shuffled = batches(data, columns, config.batch_size, shuffle_seed=config.seed)
     weights = _class_weights(columns.of(data.images)) if config.class_weights else None
     steps = math.ceil(len(data) / config.batch_size)

@@ -116,10 +116,8 @@ def retrain(
         columns = training_columns(config, snapshot, labels)
     on_stage(f"Reading {len(snapshot.images):,} images of {len(labels)} labels")
     learned = list(thin(snapshot.select(split=Split.TRAIN), config.max_per_variety))
-    validation, test = (
-        judging_images(snapshot, split, labels, config.side_px)
-        for split in (Split.VALIDATION, Split.TEST)
-    )
+    splits = (Split.TEST,) if cross_validation else (Split.VALIDATION, Split.TEST)
+    *choosing, test = (judging_images(snapshot, s, labels, config.side_px) for s in splits)
     if not len(test):
         raise NotEnoughData(
             f"The store holds no test image of {', '.join(labels)}, by which the result would be "
@@ -129,31 +127,27 @@ def retrain(
         cross_validation.check(snapshot)
         learned += snapshot.select(split=Split.VALIDATION)
     data = training_data(config, snapshot.root, learned, columns)
-    parts = {
-        "train": ("to learn from", data.images, data.left_out),
-        "test": ("to judge by", len(test), test.left_out),
-    }
-    if not cross_validation:
-        parts["validation"] = ("to choose by", len(validation), validation.left_out)
-    for part in parts.values():
-        tell_left_out(on_stage, *part)
-    left_out = {split: count for split, (_, _, count) in parts.items() if count}
+    notes = tell_left_out(on_stage, "to learn from", data.images, data.left_out)
+    notes += tell_left_out(on_stage, "to judge by", len(test), test.left_out)
+    for validation in choosing:
+        notes += tell_left_out(on_stage, "to choose by", len(validation), validation.left_out)
     on_stage(f"Training {config.network} on {data.images:,} images")
     model = _started_from(start, columns, snapshot.root, learned) if start else None
-    judged_by = None if cross_validation else validation
+    judged_by = choosing[0] if choosing else None
     trained = fit(config, data, judged_by, columns, on_epoch, on_step, model)
+    judged = [*choosing, test]
     if cross_validation:
-        calibration, judged = cross_validation.calibration, [test]
+        calibration = cross_validation.calibration
     elif start and start.manifest.calibration:
         # The version that it goes on from may have learned from the validation images, as one that
         # was refitted has, and is surer of them than of others: a threshold chosen on them let
         # 28 instead of 21 % of other fruit pass. So what was chosen honestly before stays.
-        calibration, judged = start.manifest.calibration, [validation, test]
+        calibration = start.manifest.calibration
     else:
+        (validation,) = choosing
         logits = predict_logits(trained.model, validation, columns)
         named = " and ".join(sorted({f"{i.source}/{i.split}" for i in validation.images}))
         calibration = calibrate(logits, validation.targets, none_column(labels), named)
-        judged = [validation, test]
 
     on_stage("Exporting to ONNX and comparing with Keras")
     serving = serving_network(trained.model, columns, calibration)
@@ -199,7 +193,7 @@ def retrain(
             parameters=trained.model.count_params(),
             training=config.record()
             | ({"mode": "thorough"} if start else {})
-            | ({"left_out": left_out} if left_out else {}),
+            | ({"notes": notes} if notes else {}),
             folds=cross_validation.training if cross_validation else {},
             history=trained.history,
             metrics=metrics,
@@ -302,7 +296,7 @@ def rehearse(version: ModelVersion, snapshot: Snapshot, progress: ConsoleProgres
     if REHEARSAL_NAME in version.checksums:
         raise RehearsesAlready(version.version)
     backbone = Backbone.of_version(version, load_network(version))
-    known = learned_from(version, snapshot, progress.on_stage)
+    known = learned_from(version, snapshot)
     rehearsal = make_rehearsal(backbone, known, progress.on_step)
     return version.attach(REHEARSAL_NAME, rehearsal.to_bytes()).folder / REHEARSAL_NAME
 

@@ -147,19 +147,24 @@ def in_turn(names: Iterable[str]) -> NDArray[np.int64]:
     return turns.argsort(kind="stable")
 
 
-def tell_left_out(on_stage: Callable[[str], None], purpose: str, kept: int, left_out: int) -> None:
-    """Say in words what memory had no room for, if there is such a thing.
+def tell_left_out(
+    on_stage: Callable[[str], None], purpose: str, kept: int, left_out: int
+) -> list[str]:
+    """Say in words what memory had no room for, if there is such a thing, and return what was said.
 
     Args:
         on_stage: told it.
         purpose: of the images, such as "to learn from".
         kept, left_out: how many of them.
     """
-    if left_out:
-        on_stage(
-            f"Of {kept + left_out:,} images {purpose}, {kept:,} fit into the memory set aside for "
-            f"them, as many of each kind as there is room for. The other {left_out:,} are left out."
-        )
+    if not left_out:
+        return []
+    words = (
+        f"Of {kept + left_out:,} images {purpose}, {kept:,} fit into the memory set aside for "
+        f"them, as many of each kind as there is room for. The other {left_out:,} are left out."
+    )
+    on_stage(words)
+    return [words]
 
 
 def draw_batch(

@@ -223,7 +223,7 @@ def sigterm(folder: Path, rng: random.Random, *, with_page: bool = False) -> Non
 
 
 def sigterm_later(folder: Path, rng: random.Random) -> None:
-    """The same once the page is there: to end while it is built takes what is left of that."""
+    """The same once the page is there."""
     sigterm(folder, rng, with_page=True)
 
 

@@ -70,11 +70,12 @@ async def alone(client: httpx.AsyncClient, rate: float, seconds: float) -> tuple
 
 async def with_retraining(client: httpx.AsyncClient, rate: float) -> tuple[list[float], int, float]:
     """Return what it gives beside a retraining and ten swaps, and how long those took in s."""
+    # Drawn before: it takes most of a second, in which this client would answer nobody.
+    files = [("file", (f"{seed}.jpg", photo("mango", seed, 200))) for seed in range(40)]
     until = asyncio.Event()
     load = asyncio.create_task(steady(client, rate, until))
     shipped = (await client.get("/api/health")).json()["version"]
     begun = time.perf_counter()
-    files = [("file", (f"{seed}.jpg", photo("mango", seed, 200))) for seed in range(40)]
     await client.post("/api/upload_retrain_data", data={"class_name": "mango"}, files=files)
     job = (await client.post("/api/retrain", json={"mode": "quick"})).json()["job_id"]
     while (state := (await client.get(f"/api/jobs/{job}")).json())["state"] in (

@@ -113,7 +113,8 @@ def test_one_client_cannot_send_without_end(guarded: Server) -> None:
         assert operator.get(url).status_code == 200
 
     assert statuses[0] == 200
-    assert 429 in statuses
+    refused = statuses[statuses.index(429) :]
+    assert refused.count(429) > len(refused) / 2
 
 
 @pytest.mark.parametrize("path", ["/", "/config", "/gradio_api/queue/join"])

@@ -8,7 +8,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def test_the_app_stands_what_breaks_under_it() -> None:
-    faults = ["second", "later", "index", "model"]
+    faults = ["second", "sigterm", "later", "index", "model"]
     command = [sys.executable, "-m", "tests.bench.faults", "--rounds", "1", "--only", *faults]
 
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)

@@ -1,5 +1,6 @@
 """Labels that a person has called right."""
 
+import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -94,3 +95,14 @@ def test_a_copy_of_the_store_holds_it(
     copy = Confirmations(tmp_path / "copy")
     assert copy.of([digest]) == {digest: "mango"}
     copy.close()
+
+
+def test_to_open_an_index_waits_for_nobody_who_writes(store: DatasetStore, tmp_path: Path) -> None:
+    index = sqlite3.connect(tmp_path / "store" / imagefolder.INDEX_NAME, isolation_level=None)
+    index.execute("BEGIN IMMEDIATE")
+
+    opened = Confirmations(tmp_path / "store")
+
+    assert opened.of(["0" * 64]) == {}
+    opened.close()
+    index.close()

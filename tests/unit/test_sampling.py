@@ -169,10 +169,10 @@ def test_every_beginning_is_shared_among_the_names() -> None:
 def test_what_is_left_out_is_told_and_nothing_where_all_fit() -> None:
     told = list[str]()
 
-    tell_left_out(told.append, "to learn from", 6_000, 94_000)
-    tell_left_out(told.append, "to judge by", 500, 0)
+    (words,) = tell_left_out(told.append, "to learn from", 6_000, 94_000)
 
-    (words,) = told
+    assert tell_left_out(told.append, "to judge by", 500, 0) == []
+    assert told == [words]
     assert words.startswith("Of 100,000 images to learn from, 6,000 fit into the memory")
     assert words.endswith("The other 94,000 are left out.")
 
