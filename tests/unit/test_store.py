@@ -10,12 +10,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageDraw
 from sqlalchemy import Connection, event
 
 from data.errors import InvalidImage, InvalidLabel
 from data.splits import Split
-from data.store import AddResult, DatasetStore, StoredImage
+from data.store import NEAR_DISTANCE_BITS, AddResult, DatasetStore, StoredImage
 
 
 @pytest.fixture
@@ -173,6 +173,41 @@ def test_a_test_image_is_refused_under_any_name_quality_or_label(store: DatasetS
 
     assert same.result is saved_again.result is AddResult.IS_TEST
     assert [i.label for i in store.images()] == ["kiwi"]
+
+
+def ball(colour: tuple[int, int, int], side_px: int = 120, **options: object) -> bytes:
+    """A round fruit on white."""
+    image = Image.new("RGB", (240, 240), "white")
+    ImageDraw.Draw(image).ellipse((30, 40, 210, 220), fill=colour)
+    buffer = io.BytesIO()
+    image.resize((side_px, side_px)).save(buffer, "JPEG", **options)
+    return buffer.getvalue()
+
+
+def test_another_fruit_of_the_same_form_is_no_test_image(store: DatasetStore) -> None:
+    add(store, ball((200, 30, 40)), split=Split.TEST)
+    details = {"label": "orange", "source": "uploads", "original_name": "b.jpg"}
+
+    other = store.add(ball((240, 150, 30)), guards_test=True, **details)
+    saved_again = store.add(ball((200, 30, 40), 60, quality=90), guards_test=True, **details)
+
+    orange, apple = store.images()
+    bits = int(apple.difference_hash, 16) ^ int(orange.difference_hash, 16)
+    assert bits.bit_count() <= NEAR_DISTANCE_BITS
+    assert (other.result, other.near) == (AddResult.ADDED, None)
+    assert saved_again.result is AddResult.IS_TEST
+
+
+def test_a_near_picture_whose_file_is_gone_is_passed_over(store: DatasetStore) -> None:
+    gone = store.add(ball((200, 30, 40)), label="apple", source="shop", original_name="a.jpg").image
+    (store.images_dir / gone.path).unlink()
+
+    again = store.add(
+        ball((200, 30, 40), 60), label="apple", source="uploads", original_name="b.jpg",
+        guards_test=True,
+    )  # fmt: skip
+
+    assert (again.result, again.near) == (AddResult.ADDED, None)
 
 
 def test_nearly_the_same_picture_is_added_and_told_of(store: DatasetStore) -> None:
