@@ -157,6 +157,7 @@ def _add(
             scene=placement.group,
             split=placement.split,
             joins_scenes=source.joins_scenes,
+            joins_by_form=source.joins_by_form,
             looks=looks.result() if looks else None,
         )
     except (InvalidImage, InvalidLabel) as error:

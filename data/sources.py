@@ -48,6 +48,7 @@ class Source:
             layout.
         joins_scenes: whether a near-identical picture of the same class joins the group of the
             first one. Not where the publisher's own split decides.
+        joins_by_form: whether the form alone tells what is near-identical, and not the colours too.
         is_known_by: whether a member's path tells that it is this set; None where any tells that
             has a place in it.
     """
@@ -59,6 +60,7 @@ class Source:
     url: str
     place: Callable[[Sequence[str]], Placement | None]
     joins_scenes: bool = True
+    joins_by_form: bool = False
     is_known_by: Callable[[Sequence[str]], bool] | None = None
 
     def url_from(self, mirror: str) -> str:
@@ -174,6 +176,7 @@ GROCERY: Final = Source(
     "With Visual and Semantic Labels, WACV 2019, arXiv:1901.00711",
     url="https://github.com/marcusklasson/GroceryStoreDataset/archive/refs/heads/master.zip",
     place=_place_grocery,
+    joins_by_form=True,  # as its splits were dealt, which no image ever changes
 )
 FOLDERS: Final = Source(
     name="folders",

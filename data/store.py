@@ -71,6 +71,7 @@ NEAR_DISTANCE_BITS = 3
 NEAR_COLOURS: Final = 50
 _COMPARED_PX: Final = 16
 _COMPARED: Final = 50  # of those that are near, the nearest
+_COMPARED_SCENES: Final = 8
 
 _metadata = MetaData()
 
@@ -497,7 +498,7 @@ class StoreBatch:
         self._written: list[Path] = []
         self.changed: list[str] = []  # digests of images that are new, or have another label
         # Per source and label, what scene joining compares with; read once a batch.
-        self._scenes: dict[tuple[str, str], _HashIndex[tuple[str, Split]]] = {}
+        self._scenes: dict[tuple[str, str], _HashIndex[_Placed]] = {}
         # What a new picture may be nearly the same as: a test image first, then any.
         self._near: tuple[_HashIndex[str], _HashIndex[str]] | None = None
         self._colours: dict[str, NDArray[np.int16] | None] = {}  # of those that were compared
@@ -514,6 +515,7 @@ class StoreBatch:
         scene: str = "",
         split: Split | None = None,
         joins_scenes: bool = True,
+        joins_by_form: bool = False,
         relabels: bool = False,
         guards_test: bool = False,
         looks: Looks | None = None,
@@ -531,6 +533,8 @@ class StoreBatch:
             split: the publisher's split; None to take it from the scene.
             joins_scenes: whether it takes the scene and split of a near-identical picture of the
                 same label and source.
+            joins_by_form: whether the difference hash alone says what is near-identical. All fruit
+                of a kind that lies alone on white is, by that.
             relabels: whether pixels that are there under another label take this one.
             guards_test: whether to tell of nearly the same pictures, and to refuse what is one of
                 the test split's.
@@ -552,18 +556,18 @@ class StoreBatch:
         if existing := self._find(_WITH_PIXELS, looks.pixel_digest):
             return self._already_there(existing, label, relabels, guards_test)
         fingerprint = looks.difference_hash
-        near = self._nearly_the_same(fingerprint, content) if guards_test else None
+        near = self._nearly_the_same(fingerprint, digest, content) if guards_test else None
         if near and near.split == Split.TEST:
             return AddOutcome(AddResult.IS_TEST, near, near)
         scene = scene or f"{source}/{digest}"
         published, split = split, split or split_of(scene)
         scenes = self._scene_index(source, label) if joins_scenes else None
-        if (
-            scenes
-            and published != Split.TEST
-            and (joined := scenes.nearest(fingerprint, SCENE_DISTANCE_BITS))
-        ):
-            scene, split = joined
+        if scenes is not None and published != Split.TEST:
+            near_by = scenes.within(fingerprint, SCENE_DISTANCE_BITS)[:_COMPARED_SCENES]
+            for placed in near_by:
+                if joins_by_form or self._is_like(digest, content, placed.digest):
+                    scene, split = placed.scene, placed.split
+                    break
         image = StoredImage(
             digest=digest,
             pixel_digest=looks.pixel_digest,
@@ -585,7 +589,7 @@ class StoreBatch:
         self._connection.execute(_INSERT, {name: getattr(image, name) for name in _NAMES})
         self.changed.append(digest)
         if scenes is not None:
-            scenes.append(fingerprint, (scene, split))
+            scenes.append(fingerprint, _Placed(digest, scene, split))
         if self._near is not None:
             for index in self._near[split != Split.TEST :]:
                 index.append(fingerprint, digest)
@@ -645,7 +649,7 @@ class StoreBatch:
         self.changed.append(image.digest)
         return AddOutcome(AddResult.RELABELLED, replace(image, label=label))
 
-    def _nearly_the_same(self, fingerprint: int, content: bytes) -> StoredImage | None:
+    def _nearly_the_same(self, fingerprint: int, digest: str, content: bytes) -> StoredImage | None:
         if self._near is None:
             columns = (_images.c.difference_hash, _images.c.digest, _images.c.split)
             rows = self._connection.execute(select(*columns)).all()
@@ -654,38 +658,58 @@ class StoreBatch:
                 row for row, (_, _, split) in zip(known, rows, strict=True) if split == Split.TEST
             ]
             self._near = (_HashIndex(tests), _HashIndex(known))
-        colours: NDArray[np.int16] | None = None
         for index in self._near:
-            for digest in index.within(fingerprint, NEAR_DISTANCE_BITS)[:_COMPARED]:
-                image = self._find(_WITH_DIGEST, digest)
-                if image is None or (others := self._colours_of(image)) is None:
-                    continue
-                colours = _colours(content) if colours is None else colours
-                if np.abs(colours - others).max() <= NEAR_COLOURS:
-                    return image
+            for other in index.within(fingerprint, NEAR_DISTANCE_BITS)[:_COMPARED]:
+                if self._is_like(digest, content, other):
+                    return self._find(_WITH_DIGEST, other)
         return None
 
-    def _colours_of(self, image: StoredImage) -> NDArray[np.int16] | None:
-        """Return the colours of a picture in the store; None where its file is gone or damaged."""
-        if image.digest not in self._colours:
-            try:
-                found = _colours((self._images_dir / image.path).read_bytes())
-            except (OSError, InvalidImage):
-                found = None
-            self._colours[image.digest] = found
-        return self._colours[image.digest]
+    def _is_like(self, digest: str, content: bytes, other: str) -> bool:
+        """Return whether a new picture has the colours of one in the store, by its digest.
 
-    def _scene_index(self, source: str, label: str) -> "_HashIndex[tuple[str, Split]]":
+        One whose file is gone or damaged is like none.
+        """
+        if other not in self._colours:
+            image = self._find(_WITH_DIGEST, other)
+            try:
+                stored = (self._images_dir / image.path).read_bytes() if image else b""
+                self._colours[other] = _colours(stored)
+            except (OSError, InvalidImage):
+                self._colours[other] = None
+        if digest not in self._colours:
+            self._colours[digest] = _colours(content)
+        mine, others = self._colours[digest], self._colours[other]
+        return (
+            mine is not None
+            and others is not None
+            and int(np.abs(mine - others).max()) <= NEAR_COLOURS
+        )
+
+    def _scene_index(self, source: str, label: str) -> "_HashIndex[_Placed]":
         key = (source, label)
         if key not in self._scenes:
-            columns = (_images.c.difference_hash, _images.c.scene, _images.c.split)
+            columns = (
+                _images.c.difference_hash, _images.c.digest, _images.c.scene, _images.c.split,
+            )  # fmt: skip
             rows = self._connection.execute(
                 select(*columns).where(_images.c.source == source, _images.c.label == label)
             )
             self._scenes[key] = _HashIndex(
-                [(int(bits, 16), (scene, Split(split))) for bits, scene, split in rows]
+                [
+                    (int(bits, 16), _Placed(digest, scene, Split(split)))
+                    for bits, digest, scene, split in rows
+                ]
             )
         return self._scenes[key]
+
+
+@dataclass(frozen=True, slots=True)
+class _Placed:
+    """Where a picture of the store belongs."""
+
+    digest: str
+    scene: str
+    split: Split
 
 
 class _HashIndex(Generic[T]):
@@ -703,24 +727,12 @@ class _HashIndex(Generic[T]):
         self._hashes[len(self._items)] = fingerprint
         self._items.append(item)
 
-    def nearest(self, fingerprint: int, within_bits: int) -> T | None:
-        """Return what belongs to the nearest hash, if no more bits differ than that."""
-        distances = self._distances(fingerprint)
-        if not len(distances):
-            return None
-        nearest = int(distances.argmin())
-        return self._items[nearest] if distances[nearest] <= within_bits else None
-
     def within(self, fingerprint: int, within_bits: int) -> list[T]:
         """Return what belongs to all hashes of which no more bits differ, the nearest first."""
-        distances = self._distances(fingerprint)
+        known = self._hashes[: len(self._items)]
+        distances = np.bitwise_count(known ^ np.uint64(fingerprint))
         rows = np.flatnonzero(distances <= within_bits)
         return [self._items[row] for row in rows[distances[rows].argsort(kind="stable")]]
-
-    def _distances(self, fingerprint: int) -> NDArray[np.uint8]:
-        known = self._hashes[: len(self._items)]
-        distances: NDArray[np.uint8] = np.bitwise_count(known ^ np.uint64(fingerprint))
-        return distances
 
 
 def _colours(content: bytes) -> NDArray[np.int16]:

@@ -198,6 +198,19 @@ def test_another_fruit_of_the_same_form_is_no_test_image(store: DatasetStore) ->
     assert saved_again.result is AddResult.IS_TEST
 
 
+@pytest.mark.parametrize(("by_form", "scenes"), [(False, 2), (True, 1)])
+def test_fruit_of_one_form_is_one_scene_only_where_the_form_alone_tells(
+    store: DatasetStore, by_form: bool, scenes: int
+) -> None:
+    red, yellow = (200, 30, 40), (240, 150, 30)
+    for content in (ball(red), ball(yellow), ball(red, 60, quality=90)):
+        store.add(
+            content, label="apple", source="uploads", original_name="a.jpg", joins_by_form=by_form
+        )
+
+    assert len({image.scene for image in store.images()}) == scenes
+
+
 def test_a_near_picture_whose_file_is_gone_is_passed_over(store: DatasetStore) -> None:
     gone = store.add(ball((200, 30, 40)), label="apple", source="shop", original_name="a.jpg").image
     (store.images_dir / gone.path).unlink()
