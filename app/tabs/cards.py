@@ -62,6 +62,7 @@ def prediction_card(prediction: Prediction, thumbnail: str, heat: str = "") -> s
   {_why(prediction, heat) if heat else ""}
   <ol class="fc-bars" aria-label="All probabilities">{bars}</ol>
   <footer class="fc-facts">
+    <span>wait <b>{timing.wait:.1f} ms</b></span>
     <span>decode <b>{timing.decode:.1f} ms</b></span>
     <span>inference <b>{timing.inference:.1f} ms</b></span>
     <span>total <b>{timing.total:.1f} ms</b></span>

@@ -39,6 +39,12 @@ def class_choices(collection: CollectionService) -> list[tuple[str, str]]:
     return [(pretty(label), label) for label in collection.classes()]
 
 
+def and_more(hidden: int) -> str:
+    """Return words for what waits for a decision beyond what a page shows; empty for nothing."""
+    come = "comes" if hidden == 1 else "come"
+    return f" and {hidden} more, which {come} once these are decided" if hidden else ""
+
+
 def photo_grid(columns: int, elem_id: str) -> gr.Gallery:
     """Lay out an empty grid of photos."""
     return gr.Gallery(

@@ -11,6 +11,7 @@ from app.tabs.photos import (
     PAGE_LENGTH,
     QUIET,
     SIDE_PX,
+    and_more,
     class_choices,
     notice,
     numbered,
@@ -91,6 +92,7 @@ def _said(review: Review) -> str:
 def _words(shown: int, hidden: int) -> str:
     if not shown:
         return "No photo waits. What visitors answer to “Was this right?” appears here."
-    come = "comes" if hidden == 1 else "come"
-    more = f" and {hidden} more, which {come} once these are decided" if hidden else ""
-    return f"Waiting: {shown}{more}. The first name is the visitor's, the second the model's."
+    return (
+        f"Waiting: {shown}{and_more(hidden)}. The first name is the visitor's, the second the "
+        "model's."
+    )

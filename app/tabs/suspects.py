@@ -11,6 +11,7 @@ from app.tabs.cards import counted
 from app.tabs.photos import (
     PAGE_LENGTH,
     QUIET,
+    and_more,
     notice,
     numbered,
     photo_grid,
@@ -38,10 +39,12 @@ def build_suspects(
     """
 
     def show() -> tuple[Any, Any, str]:
-        found = learning.suspects()[:PAGE_LENGTH]
+        all_of_them = learning.suspects()
+        found = all_of_them[:PAGE_LENGTH]
+        more = and_more(len(all_of_them) - len(found))
         words = (
-            "The last retraining could not believe these labels: a network that had not seen the "
-            "photo names it otherwise."
+            f"Doubtful: {len(found)}{more}. The last retraining could not believe these labels: a "
+            "network that had not seen the photo names it otherwise."
             if found
             else "No doubtful label. A quick retraining looks for them among the added photos."
         )

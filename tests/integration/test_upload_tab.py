@@ -182,6 +182,19 @@ def test_photos_whose_labels_are_right_are_not_listed_any_more(
     assert store.get(right.digest) == right
 
 
+def test_doubtful_labels_that_a_page_does_not_show_are_told(
+    page: gr.Blocks, store: DatasetStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.tabs.suspects.PAGE_LENGTH", 1)
+    for label in ("mango", "apple"):
+        add(store, label, encode(label))
+
+    _, ticks, words = handler(page, "build_suspects.show")()
+
+    assert len(ticks.choices) == 1
+    assert "Doubtful: 1 and 1 more, which comes once these are decided." in words
+
+
 def test_of_doubtful_photos_that_were_relabelled_meanwhile_none_is_counted(
     page: gr.Blocks, store: DatasetStore
 ) -> None:
