@@ -183,6 +183,23 @@ def publish(
     return registry.publish(lambda name: model, manifest)
 
 
+def manifest_of(
+    version: str, labels: tuple[str, ...], calibration: Calibration | None = None, side_px: int = 8
+) -> ModelManifest:
+    """Return what stands for a version that can refuse and has no files."""
+    return ModelManifest(
+        version=version,
+        labels=labels,
+        none_label=NONE_OF_THESE,
+        input=InputSpec(side_px=side_px),
+        calibration=calibration,
+        sha256="0" * 64,
+        size_bytes=1,
+        network="tiny",
+        parameters=1,
+    )
+
+
 def encode(label: str, format: str = "PNG", side_px: int = 160, **options: object) -> bytes:
     """Return a drawn fruit as an encoded file."""
     buffer = io.BytesIO()

@@ -13,23 +13,18 @@ from data.snapshot import Snapshot, SnapshotImage
 from data.splits import Split
 from models.errors import InvalidVersion
 from models.examination import EXAMINATION_NAME, Examination, ExaminedImage, picture_statistics
-from models.manifest import Calibration, InputSpec, ModelManifest
+from models.manifest import Calibration, ModelManifest
 from models.registry import ModelVersion
-from tests.conftest import SIDE_PX, encode
+from tests.conftest import SIDE_PX, encode, manifest_of
 from training.console import ConsoleProgress
 from training.errors import NotEnoughData
 from training.examine import examination, examine, statistics_since
 
-MANIFEST = ModelManifest(
-    version="v0001",
-    labels=("apple", "mango", NONE_OF_THESE),
-    none_label=NONE_OF_THESE,
-    input=InputSpec(side_px=16),
-    calibration=Calibration(temperature=1.0, none_threshold=0.3, chosen_on="drawn", images=9),
-    sha256="0" * 64,
-    size_bytes=1,
-    network="tiny",
-    parameters=1,
+MANIFEST = manifest_of(
+    "v0001",
+    ("apple", "mango", NONE_OF_THESE),
+    Calibration(temperature=1.0, none_threshold=0.3, chosen_on="drawn", images=9),
+    side_px=16,
 )
 
 

@@ -6,7 +6,8 @@ import pytest
 from data.labels import NONE_OF_THESE
 from data.snapshot import SnapshotImage
 from data.splits import Split
-from models.manifest import Calibration, InputSpec, ModelManifest
+from models.manifest import Calibration, ModelManifest
+from tests.conftest import manifest_of
 from training.gate import Judged, NewPhotos, chance, judge
 
 OLD = ("apple", "mango", NONE_OF_THESE)
@@ -14,19 +15,10 @@ NEW = ("apple", "kiwi", "mango", NONE_OF_THESE)
 
 
 def manifest(labels: tuple[str, ...], version: str) -> ModelManifest:
-    return ModelManifest(
-        version=version,
-        labels=labels,
-        none_label=NONE_OF_THESE,
-        input=InputSpec(side_px=8),
-        calibration=Calibration(
-            temperature=1, none_threshold=0.5, chosen_on="shop/validation", images=9
-        ),
-        sha256="0" * 64,
-        size_bytes=1,
-        network="tiny",
-        parameters=1,
+    calibration = Calibration(
+        temperature=1, none_threshold=0.5, chosen_on="shop/validation", images=9
     )
+    return manifest_of(version, labels, calibration)
 
 
 def images(**counts: int) -> list[SnapshotImage]:

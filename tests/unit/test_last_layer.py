@@ -7,20 +7,11 @@ import pytest
 from data.labels import NONE_OF_THESE
 from data.snapshot import Snapshot, SnapshotImage
 from data.splits import Split
-from models.manifest import InputSpec, ModelManifest
+from tests.conftest import manifest_of
 from training.errors import NotEnoughData
 from training.last_layer import known_images
 
-TAUGHT = ModelManifest(
-    version="v0002",
-    labels=("apple", "kiwi", NONE_OF_THESE),
-    none_label=NONE_OF_THESE,
-    input=InputSpec(side_px=8),
-    sha256="0" * 64,
-    size_bytes=1,
-    network="tiny",
-    parameters=1,
-)
+TAUGHT = manifest_of("v0002", ("apple", "kiwi", NONE_OF_THESE))
 
 
 def image(digest: str, label: str, split: Split = Split.TRAIN, variety: str = "") -> SnapshotImage:

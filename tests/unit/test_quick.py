@@ -9,24 +9,16 @@ import pytest
 from data.labels import NONE_OF_THESE
 from data.snapshot import Snapshot, SnapshotImage
 from data.splits import Split
-from models.manifest import DIGEST_PART, REHEARSAL_NAME, DataSource, InputSpec, ModelManifest
+from models.manifest import DIGEST_PART, REHEARSAL_NAME, DataSource
 from models.registry import ModelVersion
 from models.rehearsal import Rehearsal, RehearsedImage
+from tests.conftest import manifest_of
 from training.errors import NotEnoughData
 from training.features import Features, learned_from
 from training.quick import _learned, _sources, deal, plan_quick
 from training.thorough import teachable
 
-START = ModelManifest(
-    version="v0002",
-    labels=("apple", "mango", NONE_OF_THESE),
-    none_label=NONE_OF_THESE,
-    input=InputSpec(side_px=8),
-    sha256="0" * 64,
-    size_bytes=1,
-    network="tiny",
-    parameters=1,
-)
+START = manifest_of("v0002", ("apple", "mango", NONE_OF_THESE))
 
 
 def image(
