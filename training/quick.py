@@ -49,10 +49,13 @@ from training.namesakes import namesakes
 from training.network import head_of, widened_head, with_head
 from training.pictures import confusion_pictures
 from training.publishing import library_versions, reheaded
-from training.sampling import shares
+from training.sampling import in_turn, shares, tell_left_out
 from training.saved import load_network, model_file
 
 VIEWS: Final = 5  # random variations of each new photo, beside the photo itself
+# Of new photos: half of them leave room for one variation of each. Their features take 310 MB, as
+# much again while the layer is fitted, and some four minutes of one core.
+MOST_LOOKS: Final = 60_000
 NEW_SHARE: Final = 0.3  # weight of a new class: that of none-of-these, from which it must part
 _FOLDS: Final = 4
 _PARITY_IMAGES: Final = 12
@@ -121,8 +124,9 @@ def quick_retrain(
     learned = tuple(i for i in plan.fresh if i.split != Split.TEST)
     on_stage(f"Looking at {len(plan.fresh)} new photos")
     photos = photo_features(backbone, snapshot.root, plan.fresh, on_step)
-    on_stage(f"Looking at {VIEWS} variations of {len(learned)} new photos")
-    views = view_features(backbone, snapshot.root, learned, VIEWS, seed, on_step)
+    each = views_of(len(learned))
+    on_stage(f"Looking at {each} variation{'s' * (each > 1)} of {len(learned)} new photos")
+    views = view_features(backbone, snapshot.root, learned, each, seed, on_step)
     fitting = _Fitting(model, start.manifest, plan, photos, views)
 
     on_stage("Checking how well photos are recognised that were not learned from")
@@ -162,7 +166,7 @@ def quick_retrain(
                 "size_bytes": len(content),
                 "parameters": trained.count_params(),
                 "training": {
-                    "mode": "quick", "views": VIEWS, "pull_new": PULL_NEW,
+                    "mode": "quick", "views": each, "pull_new": PULL_NEW,
                     "pull_known": PULL_KNOWN, "seed": seed,
                     SMOOTHING: start.manifest.training.get(SMOOTHING, 0.0),
                     TRAIN_SIDE: start.manifest.training.get(TRAIN_SIDE, 0),
@@ -216,7 +220,8 @@ def plan_quick(snapshot: Snapshot, start: ModelManifest, known: Features) -> _Pl
     """Return what a quick retraining learns: its labels, what it rehearses and what is new.
 
     Pictures of none of the classes whose publisher calls them as a new class is called are left
-    out: they show it.
+    out: they show it. Of more than 30,000 new photos (half of ``MOST_LOOKS``) each label gives as
+    many as the others, or all that it has.
 
     Args:
         snapshot: the store's images.
@@ -245,8 +250,8 @@ def plan_quick(snapshot: Snapshot, start: ModelManifest, known: Features) -> _Pl
     wanted = {label for label in counts if label not in (*start.labels, NONE_OF_THESE)}
     new = {label for label in wanted if counts[label] >= MIN_NEW_CLASS}
     notes = [
-        f"{label} is left out: it has {counts[label]} photos to learn from; {MIN_NEW_CLASS} are "
-        "needed."
+        f"{label} is left out: it has {counts[label]} photo{'s' * (counts[label] != 1)} to learn "
+        f"from; {MIN_NEW_CLASS} are needed."
         for label in sorted(wanted - new)
     ]
     if NONE_OF_THESE in counts and not start.none_label:
@@ -254,8 +259,9 @@ def plan_quick(snapshot: Snapshot, start: ModelManifest, known: Features) -> _Pl
     labels = tuple(sorted((*start.classes, *new)))
     if start.none_label:
         labels = (*labels, start.none_label)
-    fresh = [image for image in fresh if image.label in labels]
+    # What the store calls otherwise is not rehearsed under its old name, learned or not.
     taken = {image.digest for image in fresh}
+    fresh = [image for image in fresh if image.label in labels]
     renamed = namesakes([*fresh, *(i for i in known.images if i.digest not in taken)], labels)
 
     def shows_a_class(image: SnapshotImage) -> bool:
@@ -276,10 +282,18 @@ def plan_quick(snapshot: Snapshot, start: ModelManifest, known: Features) -> _Pl
         notes.append(
             f"Pictures of {', '.join(sorted(renamed))} count no longer as none of the classes."
         )
+    chosen = np.sort(in_turn(image.label for image in fresh)[: MOST_LOOKS // 2])
+    tell_left_out(notes.append, "that are new", len(chosen), len(fresh) - len(chosen))
+    fresh = [fresh[row] for row in chosen]
     kept = known.where(
         lambda i: i.digest not in taken and i.label in labels and not shows_a_class(i)
     )
     return _Plan(labels, kept, tuple(fresh), tuple(notes))
+
+
+def views_of(photos: int) -> int:
+    """Return how many variations of each of so many photos are looked at."""
+    return min(VIEWS, MOST_LOOKS // photos - 1)
 
 
 class _Fitting:
@@ -301,7 +315,7 @@ class _Fitting:
         self._smoothing = float(start.training.get(SMOOTHING, 0.0))
         self._rehearsed = plan.known.where(lambda i: i.split != Split.TEST)
         self._photos = photos.where(lambda i: i.split != Split.TEST)
-        self._views = views
+        self._views, self._each = views, len(views) // len(self._photos)
         looks = {
             label: self._photos.values[rows].mean(axis=0)
             for label, rows in rows_by(i.label for i in self._photos.images).items()
@@ -320,7 +334,7 @@ class _Fitting:
         """Return the last layer that learned from these new photos, and the history."""
         digests = {image.digest for image in learned}
         rows = [row for row, i in enumerate(self._photos.images) if i.digest in digests]
-        seen = [row * VIEWS + view for row in rows for view in range(VIEWS)]
+        seen = [row * self._each + view for row in rows for view in range(self._each)]
         photos = [self._photos.images[row] for row in rows]
         values = np.concatenate(
             [self._rehearsed.values, self._photos.values[rows], self._views[seen]]
@@ -328,8 +342,9 @@ class _Fitting:
         images = [*self._rehearsed.images, *photos]
         weights = self._weights(images)
         old, new = np.split(weights, [len(self._rehearsed)])
-        spread = np.concatenate([old, new / (VIEWS + 1), np.repeat(new / (VIEWS + 1), VIEWS)])
-        targets = self.columns.of([*images, *np.repeat(np.array(photos, object), VIEWS)])
+        new /= self._each + 1
+        spread = np.concatenate([old, new, np.repeat(new, self._each)])
+        targets = self.columns.of([*images, *np.repeat(np.array(photos, object), self._each)])
         classes = len(self.columns.classes)
         label_of = [*self.columns.classes, *[NONE_OF_THESE] * len(self.columns.kinds)]
         pulls = {

@@ -15,7 +15,7 @@ from models.rehearsal import Rehearsal, RehearsedImage
 from tests.conftest import manifest_of
 from training.errors import NotEnoughData
 from training.features import Features, learned_from
-from training.quick import _learned, _sources, deal, plan_quick
+from training.quick import VIEWS, _learned, _sources, deal, plan_quick, views_of
 from training.thorough import teachable
 
 START = manifest_of("v0002", ("apple", "mango", NONE_OF_THESE))
@@ -100,6 +100,30 @@ def test_a_new_class_with_too_few_photos_is_left_out_and_said() -> None:
     assert "kiwi" not in found.labels
     assert [i.digest for i in found.fresh] == ["x"]
     assert found.notes == ("kiwi is left out: it has 9 photos to learn from; 10 are needed.",)
+
+
+def test_a_photo_that_was_renamed_is_not_rehearsed_under_its_old_name() -> None:
+    found = plan(image("k", "kiwi"), image("x", "mango"))
+
+    assert found.notes == ("kiwi is left out: it has 1 photo to learn from; 10 are needed.",)
+    assert [i.digest for i in found.known.images] == ["a", "b", "m"]
+
+
+def test_of_more_photos_than_memory_has_room_for_each_label_gives_as_many_as_another() -> None:
+    mangoes = [image(f"m{number}", "mango") for number in range(40_000)]
+
+    found = plan(*mangoes, *kiwis(10))
+
+    labels = [i.label for i in found.fresh]
+    assert (labels.count("mango"), labels.count("kiwi")) == (29_990, 10)
+    assert "Of 40,010 images that are new, 30,000 fit into the memory" in found.notes[1]
+
+
+@pytest.mark.parametrize(
+    ("photos", "views"), [(1, VIEWS), (10_000, VIEWS), (12_000, 4), (30_000, 1)]
+)
+def test_the_more_photos_the_fewer_variations_of_each(photos: int, views: int) -> None:
+    assert views_of(photos) == views
 
 
 def test_a_version_that_cannot_refuse_is_not_taught_to() -> None:
