@@ -19,6 +19,7 @@ from training.creatures import draw_coin, draw_creature
 from training.cut_fruit import draw_other_piece
 from training.dishes import draw_dish
 from training.scenery import draw_scenery
+from training.tables import draw_on_table
 
 _Pixels = NDArray[np.uint8]
 _Rng = np.random.Generator
@@ -27,6 +28,7 @@ _WHITE: Final = 228  # darkest channel of a pixel that may be paper
 _BORDER_ON_WHITE: Final = 0.9  # share of the border that is paper in a picture on white
 _UNTOUCHED: Final = 0.15  # of all pictures: resized as served and nothing else
 _REPLACED: Final = 0.7  # of the pictures on white: another background
+_ON_TABLE: Final = 0.3  # of those: a table, as it is at home
 _ALONE: Final = 0.6  # of the made-up creatures, coins and pieces: on white
 _COINS: Final = 0.1  # of those: coins
 _PIECES: Final = 0.2  # of those: tins, wheels, balls
@@ -57,7 +59,11 @@ def augment(image: _Pixels, side_px: int, backgrounds: Sequence[_Pixels], rng: _
     if on_white and rng.random() < _FORESHORTENED:
         image = foreshortened(image, rng)
     if on_white and rng.random() < _REPLACED:
-        picture = _placed(image, side_px, _background(side_px, backgrounds, rng), rng)
+        thing = _thing(image)
+        if rng.random() < _ON_TABLE:
+            picture = draw_on_table(thing, side_px, backgrounds, rng)
+        else:
+            picture = _placed(thing, _background(side_px, backgrounds, rng), rng)
     else:
         picture = _cropped(image, side_px, rng, least=_LEAST_CROP)
         if backgrounds and not on_white and rng.random() < _SET_BACK:
@@ -253,10 +259,16 @@ def _background(side_px: int, backgrounds: Sequence[_Pixels], rng: _Rng) -> Imag
     return Image.new("RGB", (side_px, side_px), grey)
 
 
-def _placed(image: _Pixels, side_px: int, scene: Image.Image, rng: _Rng) -> Image.Image:
-    """Return the scene with the cut-out thing in it: once, or as often as in a bin."""
+def _thing(image: _Pixels) -> Image.Image:
+    """Return what stands on the white, cut out."""
     thing = Image.fromarray(image)
     thing.putalpha(Image.fromarray(cut_out(image)))
+    return thing
+
+
+def _placed(thing: Image.Image, scene: Image.Image, rng: _Rng) -> Image.Image:
+    """Return the scene with the cut-out thing in it: once, or as often as in a bin."""
+    side_px = scene.width
     several = rng.random() < 0.35
     for _ in range(int(rng.integers(2, 8)) if several else 1):
         side = int(side_px * (rng.uniform(0.3, 0.65) if several else rng.uniform(0.4, 1.5)))
