@@ -6,11 +6,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from filelock import FileLock, Timeout
+from filelock import Timeout
 
 from app.errors import StateInUse, StateUnusable
+from data.state import app_lock
 
-_LOCK: Final = "app.lock"
 _PID: Final = "app.pid"
 
 
@@ -26,7 +26,7 @@ def holding(state_dir: Path) -> Iterator[None]:
         StateUnusable: it cannot be made or written.
     """
     pid = state_dir / _PID
-    lock = FileLock(state_dir / _LOCK)
+    lock = app_lock(state_dir)
     try:
         state_dir.mkdir(parents=True, exist_ok=True)
         lock.acquire(timeout=0)

@@ -17,8 +17,9 @@ from typing import Final, Protocol
 from app.hub import Kind
 from data import imagefolder
 from data.state import store_dir
-from data.store import JOURNAL_NAME, DatasetStore, StoredImage
+from data.store import INDEX_NAME, JOURNAL_NAME, DatasetStore, StoredImage
 from models import repository
+from models.registry import POINTER_NAME, VERSIONS_NAME
 
 Files = Mapping[str, Path | bytes]
 
@@ -78,7 +79,7 @@ class Photos:
 
     def __init__(self, state_dir: Path) -> None:
         self._root = store_dir(state_dir)
-        self._index = self._root / imagefolder.INDEX_NAME
+        self._index = self._root / INDEX_NAME
         self._watched: tuple[int, sqlite3.Connection] | None = None
 
     def is_fresh(self) -> bool:
@@ -121,7 +122,7 @@ class Photos:
                 **images,
                 **imagefolder.metadata(placed),
                 imagefolder.CARD_NAME: imagefolder.CARD.encode(),
-                imagefolder.INDEX_NAME: Path(folder) / imagefolder.INDEX_NAME,
+                INDEX_NAME: Path(folder) / INDEX_NAME,
             }
 
     def _has(self, image: StoredImage) -> bool:
@@ -129,7 +130,7 @@ class Photos:
 
     def is_fixed(self, path: str) -> bool:
         # An image is named by its digest. The card is the owner's to edit once it is there.
-        return not path.endswith((imagefolder.METADATA_NAME, imagefolder.INDEX_NAME))
+        return not path.endswith((imagefolder.METADATA_NAME, INDEX_NAME))
 
     def replace(self, download: Path, scratch: Path) -> int:
         scratch.mkdir()
@@ -168,7 +169,7 @@ class Versions:
 
     name: Final = "versions"
     kind: Final[Kind] = "model"
-    folders: Final = (repository.VERSIONS_NAME,)
+    folders: Final = (VERSIONS_NAME,)
 
     def __init__(self, state_dir: Path) -> None:
         self._root = state_dir / "models"
@@ -178,7 +179,7 @@ class Versions:
 
     def fingerprint(self) -> Hashable:
         files = [folder / "manifest.json" for folder in repository.published_folders(self._root)]
-        files.append(self._root / repository.POINTER_NAME)
+        files.append(self._root / POINTER_NAME)
         found = []
         for file in files:
             try:

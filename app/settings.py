@@ -1,7 +1,6 @@
 """What can be set from outside: the only reader of environment variables in this package."""
 
 import math
-import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,6 +11,7 @@ from typing import Final, TypeVar
 
 from app.errors import InvalidSettings
 from app.logs import FORMATS, LEVELS
+from data.cores import available_cores
 from data.images import ImageLimits
 from data.sources import MIRROR_VARIABLE
 from data.state import state_dir
@@ -216,12 +216,6 @@ def is_loopback(host: str) -> bool:
         return host.lower() == "localhost" or ip_address(host).is_loopback
     except ValueError:
         return False
-
-
-def available_cores() -> int:
-    """Return how many cores this process may use (a container may allow fewer than there are)."""
-    affinity = getattr(os, "sched_getaffinity", None)
-    return len(affinity(0)) if affinity else os.cpu_count() or 1
 
 
 def _token(environ: Mapping[str, str], name: str) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from filelock import Timeout
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import (
@@ -27,7 +28,7 @@ from data.fetch import download, kept_if_valid
 from data.importer import ImportReport, import_archive
 from data.sources import MIRROR_VARIABLE, PUBLIC_SOURCES, SOURCES, Source, find_source
 from data.splits import Split
-from data.state import downloads_dir, state_dir, store_dir, users_of
+from data.state import app_lock, downloads_dir, state_dir, store_dir, users_of
 from data.store import AddResult, DatasetStore
 
 _SHOWN = 10
@@ -133,7 +134,9 @@ def _import_one(state: Path, path: Path, source: Source | None, console: Console
 
 
 def _print_report(path: Path, report: ImportReport, console: Console) -> None:
-    console.print(f"{path.name}: read as {report.source.title}.", markup=False, highlight=False)
+    console.print(
+        f"{path.resolve().name}: read as {report.source.title}.", markup=False, highlight=False
+    )
     if report.added:
         console.print(
             _by_split("Added", {(label,): _row(report.added, label) for label, _ in report.added})
@@ -187,13 +190,24 @@ def _print_audit(result: Audit, console: Console) -> None:
 
 
 def _check(options: argparse.Namespace, console: Console) -> int:
-    if options.mend and (users := users_of(options.state_dir)):
-        message = (
-            f"The store is in use by {', '.join(users)}. Stop the app and what else writes the "
-            "store, then run it again; looking without --mend may be done at any time."
-        )
-        Console(stderr=True).print(message, **_AS_IT_IS)
-        return 2
+    if not options.mend or not options.state_dir.exists():
+        return _checked(options, console)
+    users = users_of(options.state_dir)
+    if not users:
+        try:
+            with app_lock(options.state_dir).acquire(timeout=0):
+                return _checked(options, console)
+        except Timeout:  # in another container, whose processes are not seen from here
+            users = ["an app"]
+    message = (
+        f"The store is in use by {', '.join(users)}. Stop the app and what else writes the "
+        "store, then run it again; looking without --mend may be done at any time."
+    )
+    Console(stderr=True).print(message, **_AS_IT_IS)
+    return 2
+
+
+def _checked(options: argparse.Namespace, console: Console) -> int:
     columns = (TextColumn("Checking"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True) as progress:
         task = progress.add_task("check", total=None)

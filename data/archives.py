@@ -11,7 +11,7 @@ import sys
 import zipfile
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Final, Protocol
@@ -50,6 +50,7 @@ _ZIP_ERRORS: Final = (
 )
 # Of these the standard library inflates no more than it is asked for; of others a whole block.
 _BOUNDED: Final = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+_UTF8_FLAG: Final = 0x800  # of a member: its name is UTF-8 (APPNOTE 4.4.4, bit 11)
 # The directory of a zip is held in memory as a whole, some kilobyte for each entry, so its size
 # is bounded before: 46 bytes and a name each.
 _DIRECTORY_BYTES_PER_ENTRY: Final = 1000
@@ -160,7 +161,7 @@ class _Zip:
         self._remaining_bytes = limits.max_total_bytes
         members = [info for info in archive.infolist() if not info.is_dir()]
         _check_entries(name, len(members), limits)
-        self._members = {info.filename: info for info in members}
+        self._members = {_name_of(info): info for info in members}
 
     def names(self) -> list[str]:
         return sorted(self._members)
@@ -183,6 +184,14 @@ class _Zip:
         _check_remaining(self._remaining_bytes, self._limits)
         _check_member(len(content), self._limits)
         return content
+
+
+def _name_of(info: zipfile.ZipInfo) -> str:
+    """Return a member's name; macOS writes UTF-8 without the flag that says so."""
+    if not info.flag_bits & _UTF8_FLAG:
+        with suppress(UnicodeError):
+            return info.filename.encode("cp437").decode()
+    return info.filename
 
 
 class _Folder:
@@ -211,11 +220,25 @@ class _Folder:
 
     def _walk(self) -> Iterator[str]:
         count = 0
-        for folder, _, files in os.walk(self._root, followlinks=False):
+        for folder, folders, files in os.walk(self._root, onerror=_unreadable):
+            for linked in (
+                path for path in (Path(folder) / f for f in folders) if path.is_symlink()
+            ):
+                raise InvalidArchive(
+                    f"The folder {linked} is a link, which is not followed. Put the folder "
+                    "itself in its place, or take the link away."
+                )
             for file in files:
                 count += 1
                 _check_entries(self._root.name, count, self._limits)
                 yield (Path(folder) / file).relative_to(self._root).as_posix()
+
+
+def _unreadable(error: OSError) -> None:
+    raise InvalidArchive(
+        f"The folder {error.filename} cannot be read ({error.strerror}). Make it readable, or "
+        "leave it out."
+    ) from error
 
 
 def _check_entries(name: str, count: int, limits: ArchiveLimits) -> None:

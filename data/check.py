@@ -9,17 +9,18 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Final
 
 from data.database import find_damage, rebuild_indexes
 from data.errors import InvalidSnapshot
+from data.images import STORED_LIMITS
 from data.reviews import ReviewQueue
-from data.snapshot import Snapshot, SnapshotImage
+from data.snapshot import Snapshot, SnapshotImage, snapshots_by_age
 from data.sources import PUBLIC_SOURCES
 from data.state import reviews_dir, snapshots_dir, store_dir
-from data.store import AddResult, DatasetStore
+from data.store import INDEX_NAME, AddResult, DatasetStore
 
 # What is younger may be in the middle of being added: an import commits a thousand files at once.
 SETTLED_S: Final = 600.0
@@ -102,7 +103,7 @@ class _Stored:
     def __init__(self, state: Path) -> None:
         self.state = state
         self.root = store_dir(state)
-        self.index = self.root / "index.db"
+        self.index = self.root / INDEX_NAME
         self._present: set[str] = set()
 
     def files(self) -> Iterator[Path]:
@@ -116,6 +117,10 @@ class _Stored:
             present, removed = store.files()
         self._present = set(present.values())
         return {Path(path).name: digest for path, digest in (removed | present).items()}
+
+    @cached_property
+    def _shown(self) -> Mapping[str, SnapshotImage]:
+        return _from_snapshots(self.state)
 
     def must_exist(self, digest: str) -> bool:
         return digest in self._present
@@ -132,15 +137,17 @@ class _Stored:
         """Put a file back into the index as the newest snapshot describes it, or set it aside."""
         digest = path.stem
         with closing(DatasetStore(self.root)) as store:
-            if store.get(digest):  # opening an index that was lost made it anew from the journal
-                return
-        image = _from_snapshots(self.state).get(digest)
+            present, removed = store.files()
+        # Opening an index that was lost made it anew from the journal; what was removed stays so.
+        if digest in present.values() or digest in removed.values():
+            return
+        image = self._shown.get(digest)
         content = path.read_bytes()
         if image is None or hashlib.sha256(content).hexdigest() != digest:
             _set_aside(self.state, path)
             return
         licences = {source.name: source.licence for source in PUBLIC_SOURCES}
-        with closing(DatasetStore(self.root)) as store:
+        with closing(DatasetStore(self.root, STORED_LIMITS)) as store:
             outcome = store.add(
                 content,
                 label=image.label,
@@ -258,7 +265,7 @@ def _snapshot_problems(state: Path, settled_s: float) -> Iterator[Problem]:
 def _from_snapshots(state: Path) -> Mapping[str, SnapshotImage]:
     """Return what the snapshots say of each image, by digest; the newest says it last."""
     found: dict[str, SnapshotImage] = {}
-    for path in sorted(snapshots_dir(state).glob("*.json"), key=lambda p: p.stat().st_mtime):
+    for path in snapshots_by_age(snapshots_dir(state)):
         try:
             found |= {image.digest: image for image in Snapshot.load(path).images}
         except InvalidSnapshot:

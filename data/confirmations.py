@@ -12,7 +12,7 @@ from typing import Final
 from sqlalchemy import DDL, Column, MetaData, String, Table, event, insert, inspect, select
 
 from data.database import open_database
-from data.imagefolder import INDEX_NAME
+from data.store import INDEX_NAME
 
 _metadata = MetaData()
 _confirmed = Table(

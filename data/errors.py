@@ -51,7 +51,8 @@ class DamagedDatabase(DataError, RuntimeError):
     def __init__(self, path: Path, damage: str) -> None:
         super().__init__(
             f"{path} is still damaged: {damage}. Put back a copy of it; without one, move it away "
-            "and mend again, which builds what it can from the snapshots."
+            "and start again: the photos' index is then made anew from its journal, any other "
+            "database begins empty."
         )
 
 

@@ -10,6 +10,7 @@ import httpx
 from data.errors import DownloadFailed, InvalidArchive
 
 _TRIES = 5
+_PASSING = {httpx.codes.REQUEST_TIMEOUT, httpx.codes.TOO_MANY_REQUESTS}
 
 
 def download(
@@ -44,10 +45,15 @@ def download(
     for attempt in range(1, _TRIES + 1):
         try:
             _continue(url, part, on_progress)
+        except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
+            raise DownloadFailed(
+                f"{url!r} is no address of a file: {error} Give one that begins with https:// or "
+                "http://."
+            ) from error
         except httpx.HTTPStatusError as error:
             if error.response.status_code == httpx.codes.REQUESTED_RANGE_NOT_SATISFIABLE:
                 part.unlink(missing_ok=True)  # what is here is no beginning of what is there
-            elif error.response.status_code < 500:
+            elif error.response.status_code < 500 and error.response.status_code not in _PASSING:
                 raise _failure(url, error, part) from error
             failure: httpx.HTTPError = error
         except httpx.HTTPError as error:

@@ -25,9 +25,8 @@ from typing import Final
 
 from data.errors import InvalidBackup
 from data.splits import Split
-from data.store import DatasetStore, StoredImage
+from data.store import INDEX_NAME, DatasetStore, StoredImage
 
-INDEX_NAME: Final = "index.db"
 CARD_NAME: Final = "README.md"
 METADATA_NAME: Final = "metadata.jsonl"
 IMAGE_FOLDERS: Final = (*(str(split) for split in Split), "unlisted", "removed")

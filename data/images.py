@@ -26,7 +26,8 @@ RGBImage: TypeAlias = NDArray[np.uint8]  # (H, W, 3), RGB, 0..255, upright
 FORMATS: Final = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "HEIF")
 ACCEPTED: Final = "JPEG, PNG, WebP, GIF (first frame), BMP, TIFF or HEIC"
 SUFFIXES: Final = frozenset(
-    {".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".heic", ".heif"}
+    {".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff"}
+    | {".heic", ".heif"}
 )
 _BAND_PIXELS: Final = 1_000_000
 # Pillow's own reader of a damaged file may raise any of these (its documentation names OSError,
@@ -238,7 +239,8 @@ def difference_hash(image: RGBImage) -> int:
 
 
 def _suffix(image_format: str) -> str:
-    usual = {"JPEG": ".jpg", "TIFF": ".tif", "HEIF": ".heic"}
+    # A camera's JPEG with a small picture behind it is MPO to Pillow.
+    usual = {"JPEG": ".jpg", "MPO": ".jpg", "TIFF": ".tif", "HEIF": ".heic"}
     return usual.get(image_format, f".{image_format.lower()}")
 
 

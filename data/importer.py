@@ -15,6 +15,7 @@ from data.archives import (
     open_archive,
     safe_parts,
 )
+from data.cores import available_cores
 from data.errors import InvalidArchive, InvalidImage, InvalidLabel
 from data.images import ACCEPTED, SUFFIXES, Looks
 from data.sources import Placement, Source, detect_source
@@ -24,7 +25,7 @@ from data.store import AddResult, DatasetStore, StoreBatch
 _BATCH: Final = 100  # while they are decoded and added, nobody else can write
 # Below, the threads wait for each other longer than decoding takes (measured with JPEGs of 200 px).
 _LARGE_BYTES: Final = 50_000
-_THREADS: Final = os.cpu_count() or 1  # that decode, beside the one that reads and writes
+_THREADS: Final = available_cores()  # that decode, beside the one that reads and writes
 
 
 @dataclass
@@ -93,7 +94,7 @@ def import_archive(
                 on_progress(min(start + _BATCH, len(names)), len(names))
     if not report.results:
         raise InvalidArchive(
-            f"{path.name} holds {len(names):,} files but no picture in a known layout"
+            f"{path.resolve().name} holds {len(names):,} files but no picture in a known layout"
             f"{_first_reason(report)}. Expected one folder of pictures per class ({ACCEPTED}), or "
             "the archive of a public source as published."
         )
@@ -181,5 +182,6 @@ def _first_reason(report: ImportReport) -> str:
 
 
 def _printable(name: str) -> str:
-    """Return a file's name without what is no text: a folder may hold names of any bytes."""
-    return name.encode("utf-8", "replace").decode()
+    """Return a file's name without what is no text: bytes of any kind, or what moves a cursor."""
+    text = name.encode("utf-8", "replace").decode()
+    return "".join(letter if letter.isprintable() else "?" for letter in text)

@@ -14,6 +14,7 @@ from sqlalchemy import Column, Float, MetaData, String, Table, delete, func, ins
 
 from data.database import open_database
 from data.errors import QueueFull
+from data.files import write_whole
 from data.images import DEFAULT_LIMITS, ImageLimits, decode_file
 from data.labels import normalise_label
 
@@ -123,7 +124,7 @@ class ReviewQueue:
             waiting = connection.execute(select(func.count()).select_from(_reviews)).scalar_one()
             if waiting >= self._max_pending:
                 raise QueueFull(waiting)
-            self._path(review).write_bytes(content)
+            write_whole(self._path(review), content)  # the same photo may wait already
             connection.execute(insert(_reviews), asdict(review))
         return review
 

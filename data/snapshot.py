@@ -2,14 +2,13 @@
 
 import hashlib
 import json
-import os
-import tempfile
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from data.errors import InvalidSnapshot
+from data.files import write_whole
 from data.splits import Split
 
 _FORMAT = 1
@@ -80,9 +79,7 @@ class Snapshot:
             "root": str(self.root.resolve()),
             "images": [asdict(image) for image in self.images],
         }
-        with tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False) as file:
-            json.dump(content, file, indent=0)
-        os.replace(file.name, path)
+        write_whole(path, json.dumps(content, indent=0).encode())
 
     @classmethod
     def load(cls, path: Path) -> "Snapshot":
@@ -107,6 +104,11 @@ class Snapshot:
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise InvalidSnapshot(f"{path} is not a snapshot: {error}") from error
         return snapshot
+
+
+def snapshots_by_age(folder: Path) -> list[Path]:
+    """Return the snapshots in a folder, the oldest first."""
+    return sorted(folder.glob("*.json"), key=lambda path: path.stat().st_mtime)
 
 
 def thin(images: Sequence[SnapshotImage], max_per_variety: int) -> tuple[SnapshotImage, ...]:

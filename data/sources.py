@@ -125,6 +125,7 @@ _GROCERY_CLASSES: Final = {
     ("Vegetables", "Cucumber"): "cucumber",
     ("Vegetables", "Onion"): "onion",
 }
+_GROCERY_KINDS: Final = {"Fruit", "Packages", "Vegetables"}
 _GROCERY_SPLITS: Final = {"val": Split.VALIDATION, "test": Split.TEST}
 
 
@@ -148,6 +149,13 @@ def _place_grocery(parts: Sequence[str]) -> Placement | None:
         group=f"grocery/{inner[0]}/{folder}/run {run}",
         split=_GROCERY_SPLITS.get(inner[0]) or split_of_run(f"grocery/{folder}", run),
     )
+
+
+def _is_of_grocery(parts: Sequence[str]) -> bool:
+    """Anybody may have a folder ``dataset/train``; the kinds in it are the publisher's."""
+    if _place_grocery(parts) is None:
+        return False
+    return parts[list(parts).index("dataset") + 2] in _GROCERY_KINDS
 
 
 def _place_folders(parts: Sequence[str]) -> Placement | None:
@@ -176,6 +184,7 @@ GROCERY: Final = Source(
     "With Visual and Semantic Labels, WACV 2019, arXiv:1901.00711",
     url="https://github.com/marcusklasson/GroceryStoreDataset/archive/refs/heads/master.zip",
     place=_place_grocery,
+    is_known_by=_is_of_grocery,
     joins_by_form=True,  # as its splits were dealt, which no image ever changes
 )
 FOLDERS: Final = Source(

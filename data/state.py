@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final
 
 import psutil
+from filelock import FileLock
 
 STATE_VARIABLE: Final = "FRUIT_STATE_DIR"
 
@@ -54,10 +55,16 @@ def monitoring_dir(state: Path) -> Path:
     return state / "monitoring"
 
 
+def app_lock(state: Path) -> FileLock:
+    """Return the lock that an app holds for as long as it uses the state folder."""
+    return FileLock(state / "app.lock")
+
+
 def users_of(state: Path) -> list[str]:
     """Return the other processes that have a database of the state open, as name and number.
 
-    Processes of other users are left out where the system hides what they have open.
+    Processes of other users are left out where the system hides what they have open, and so are
+    those of another container.
     """
     databases = {str(path.resolve()) for path in state.glob("*/*.db")}
     found = []

@@ -51,7 +51,7 @@ from data.images import (
 )
 from data.journal import Journal, Row
 from data.labels import normalise_label
-from data.snapshot import Snapshot, SnapshotImage
+from data.snapshot import Snapshot, SnapshotImage, snapshots_by_age
 from data.splits import Split, split_of
 from data.state import snapshots_dir, store_dir
 
@@ -115,13 +115,18 @@ _INSERT = insert(_images)
 _NAMES = tuple(_images.columns.keys())
 _row_number = text("images.rowid DESC")  # SQLite's own, which grows: the latest come first
 # What was taken out and can be put back; the files stay where they are.
+INDEX_NAME: Final = "index.db"
 JOURNAL_NAME: Final = "index.jsonl"
+KEPT_SNAPSHOTS: Final = 20  # from which a lost index can be told what an image showed
 _removed = Table(
     "removed_images",
     _metadata,
     *_columns(),
     Column("removed_at", String(32), nullable=False),  # ISO 8601, UTC
 )
+# An image that was added again after it was taken out is in both; its last line says that it is
+# there.
+_AS_NOTED: Final = (_removed, _images)
 _IS_USED = exists().where(_images.c.digest == _removed.c.digest)  # it was added again
 _REMOVED_FILES = select(_removed.c.digest, _removed.c.suffix, _IS_USED)
 
@@ -195,7 +200,7 @@ class AddOutcome:
 
 
 class DatasetStore:
-    """The labelled images under ``root``; the only writer is the process that holds it.
+    """The labelled images under ``root``; where several processes write, one waits for another.
 
     Args:
         root: folder of the store; made at once.
@@ -206,7 +211,7 @@ class DatasetStore:
         self._limits = limits
         self.images_dir = root / "images"
         self.images_dir.mkdir(parents=True, exist_ok=True)
-        self._engine = open_database(root / "index.db", _metadata)
+        self._engine = open_database(root / INDEX_NAME, _metadata)
         self._journal = Journal(root / JOURNAL_NAME)
         self._agree()
 
@@ -259,7 +264,7 @@ class DatasetStore:
         """Write the new state of images into the journal, while the index may still be undone."""
         for start in range(0, len(digests), _NOTED_AT_ONCE):
             some = digests[start : start + _NOTED_AT_ONCE]
-            for table in (_images, _removed):
+            for table in _AS_NOTED:
                 rows = connection.execute(select(table).where(table.c.digest.in_(some))).mappings()
                 self._journal.write(dict(row) for row in rows)
 
@@ -277,7 +282,7 @@ class DatasetStore:
                         "the index of the photos was lost; %d changes were read again", count
                     )
             elif not is_empty and not self._journal.exists:
-                for table in (_images, _removed):
+                for table in _AS_NOTED:
                     rows = connection.execute(select(table)).mappings()
                     for some in rows.partitions(_NOTED_AT_ONCE):
                         self._journal.write(dict(row) for row in some)
@@ -481,10 +486,16 @@ class DatasetStore:
 
 
 def take_snapshot(state: Path) -> Snapshot:
-    """Return the images of the state's store as they are now, and keep the list beside it."""
+    """Return the images of the state's store as they are now, and keep the list beside it.
+
+    The newest twenty lists are kept (``KEPT_SNAPSHOTS``).
+    """
     with closing(DatasetStore(store_dir(state))) as store:
         snapshot = store.snapshot()
-    snapshot.save(snapshots_dir(state) / f"{snapshot.digest[:16]}.json")
+    folder = snapshots_dir(state)
+    snapshot.save(folder / f"{snapshot.digest[:16]}.json")
+    for path in snapshots_by_age(folder)[:-KEPT_SNAPSHOTS]:
+        path.unlink(missing_ok=True)
     return snapshot
 
 

@@ -31,6 +31,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     run: Callable[[argparse.Namespace, ModelRegistry, Console], int | None] = options.run
     try:
         return run(options, registry, Console()) or 0
+    except KeyboardInterrupt:
+        Console(stderr=True).print("Stopped.")
+        return 130
     except ModelError as error:
         Console(stderr=True).print(
             f"[red]{type(error).__name__}[/]: {escape(str(error))}", highlight=False
@@ -140,6 +143,7 @@ def _copy(options: argparse.Namespace, registry: ModelRegistry, console: Console
     kept: dict[str, str] = {}
     for name in (MODEL_NAME, KERAS_NAME, REHEARSAL_NAME, EXAMINATION_NAME, CARD_NAME):
         if not (found.folder / name).exists():
+            (options.folder / name).unlink(missing_ok=True)  # of a version that was there before
             continue
         if name in found.manifest.files:
             found.verify(name)

@@ -3,6 +3,7 @@
 import io
 import zlib
 from pathlib import Path
+from tokenize import TokenError
 from typing import Any, Final
 from zipfile import BadZipFile
 
@@ -21,6 +22,9 @@ _DAMAGED: Final = (
     RuntimeError,
     BadZipFile,
     zlib.error,
+    SyntaxError,
+    MemoryError,
+    TokenError,
 )
 
 

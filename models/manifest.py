@@ -289,10 +289,6 @@ class ModelManifest(_Frozen):
         """Whether the gate found it worse than the version that was active."""
         return self.gate is not None and not self.gate.passed
 
-    def has_learned(self, label: str, digest: str) -> bool:
-        """Return whether a quick retraining taught it that photo, under that label."""
-        return digest[:DIGEST_PART] in self.learned.get(label, ())
-
     @property
     def problems(self) -> list[str]:
         """Why the gate rejected it, a sentence each; empty where it did not."""

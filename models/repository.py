@@ -12,15 +12,11 @@ The shipped baseline comes with the code and is left out. Knows nothing of where
 import os
 from contextlib import suppress
 from pathlib import Path
-from typing import Final
 
 from models.card import CARD_NAME, model_card
 from models.errors import InvalidVersion, VersionNotFound
 from models.manifest import MANIFEST_NAME
-from models.registry import ModelRegistry, baseline_folder
-
-POINTER_NAME: Final = "active.json"
-VERSIONS_NAME: Final = "versions"
+from models.registry import POINTER_NAME, VERSIONS_NAME, ModelRegistry, baseline_folder
 
 
 def published_folders(root: Path) -> list[Path]:

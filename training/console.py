@@ -18,14 +18,12 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from data.errors import DataError
 from data.snapshot import Snapshot
-from export.errors import ExportError
-from models.errors import ModelError
 from models.manifest import EvaluationMetrics, OtherMetrics
 from models.registry import ModelRegistry, ModelVersion, open_registry
-from training.errors import INTERRUPTED, TrainingError
+from training.errors import INTERRUPTED
 from training.evaluate import class_table, others_table, summary_table, variety_table
+from training.failures import EXPECTED, in_words
 from training.score import ScoreReport, score_archive
 
 if TYPE_CHECKING:
@@ -81,7 +79,7 @@ def run_command(run: Callable[[ConsoleProgress], Callable[[Console], None]]) -> 
     progress = ConsoleProgress(console)
     try:
         print_result = run(progress)
-    except (DataError, ExportError, ModelError, TrainingError, ValueError) as error:
+    except EXPECTED as error:
         progress.close()
         return _print_error(error)
     except KeyboardInterrupt:
@@ -132,8 +130,11 @@ def run_evaluation(
                 path,
                 on_progress=lambda done, total: bar.update(task, completed=done, total=total),
             )
-    except (DataError, ModelError) as error:
+    except EXPECTED as error:
         return _print_error(error)
+    except KeyboardInterrupt:
+        print("Stopped.", file=sys.stderr)
+        return INTERRUPTED
     if as_json:
         print(json.dumps(_as_json(report), indent=2))
     else:
@@ -204,7 +205,7 @@ def _print_tables(
 
 def _print_error(error: Exception) -> int:
     Console(stderr=True).print(
-        f"[red]{type(error).__name__}[/]: {escape(str(error))}", highlight=False
+        f"[red]{type(error).__name__}[/]: {escape(in_words(error))}", highlight=False
     )
     return 1
 

@@ -1,7 +1,6 @@
 """From a snapshot to batches: decode once, keep the pixels in memory, shuffle, batch."""
 
 import math
-import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -13,6 +12,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 from sklearn.utils.class_weight import compute_class_weight
 
+from data.cores import available_cores
 from data.images import STORED_LIMITS, load_model_input
 from data.labels import NONE_OF_THESE
 from data.snapshot import Snapshot, SnapshotImage
@@ -81,7 +81,7 @@ class BalancedBatches(keras.utils.PyDataset):  # type: ignore[misc]  # keras has
     """
 
     def __init__(self, pool: PhotoPool, config: TrainConfig) -> None:
-        super().__init__(workers=1)  # a thread beside TensorFlow's
+        super().__init__()
         self._pool = pool
         self._config = config
         self._steps = config.steps_per_epoch or math.ceil(len(pool) / config.batch_size)
@@ -252,7 +252,7 @@ def load_images(
             (root / known[index].path).read_bytes(), side_px, limits=STORED_LIMITS
         )
 
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with ThreadPoolExecutor(available_cores()) as pool:
         list(pool.map(load, range(len(known))))
     return LabelledImages(pixels, columns_of(known, labels), known)
 

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter
 
-from training.outlines import Points, corners, turned
-from training.tables import OVER, as_rgb, draw_table, lay_vessel, mottled, smooth_noise
+from training.outlines import Points, as_rgb, corners, turned
+from training.tables import OVER, draw_table, lay_vessel, mottled, smooth_noise
 
 _Pixels = NDArray[np.uint8]
 _Floats = NDArray[np.float64]

@@ -5,7 +5,6 @@ same file from the answers that they have anyway.
 """
 
 import argparse
-import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -15,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
 
+from data.cores import available_cores
 from data.images import STORED_LIMITS, load_model_input
 from data.labels import NONE_OF_THESE
 from data.snapshot import Snapshot, SnapshotImage
@@ -157,7 +157,7 @@ def _load(root: Path, images: Sequence[SnapshotImage], side_px: int) -> NDArray[
     def load(image: SnapshotImage) -> NDArray[np.uint8]:
         return load_model_input((root / image.path).read_bytes(), side_px, limits=STORED_LIMITS)
 
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with ThreadPoolExecutor(available_cores()) as pool:
         return np.stack(list(pool.map(load, images)))
 
 

@@ -1,19 +1,18 @@
 """Features: what a network's backbone makes of images, and the file of those to rehearse."""
 
-import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from itertools import islice
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final
 
 import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from data.images import STORED_LIMITS, decode_image, load_model_input
+from data.cores import available_cores
+from data.images import STORED_LIMITS, load_model_input
 from data.labels import spoken
 from data.snapshot import Snapshot, SnapshotImage
 from data.splits import Split
@@ -24,13 +23,13 @@ from models.rehearsal import Rehearsal, RehearsedImage
 from training.augment import augment
 from training.errors import NotEnoughData
 from training.network import backbone_digest, backbone_of
-from training.sampling import KEPT_SIDE_PX
+from training.sampling import decode_to_vary, in_turn
 
-T = TypeVar("T")
 Progress = Callable[[int, int], None]
 
 # Of one folder of a publisher: neighbouring photos of one product or frames of one film add little.
 MAX_PER_VARIETY: Final = 24
+MAX_OF_NO_VARIETY: Final = 10_000  # of a label's photos and the others' in turn: 26 MB
 _BATCH: Final = 32
 
 
@@ -135,11 +134,12 @@ def photo_features(
         InvalidImage: a file of the snapshot is damaged.
     """
     side_px = backbone.side_px
-    pictures = (
-        lambda i=i: load_model_input((root / i.path).read_bytes(), side_px, limits=STORED_LIMITS)
-        for i in images
-    )
-    return Features(_run(backbone, pictures, len(images), on_progress), tuple(images))
+
+    def as_served(image: SnapshotImage) -> NDArray[np.uint8]:
+        content = (root / image.path).read_bytes()
+        return load_model_input(content, side_px, limits=STORED_LIMITS)[None]
+
+    return Features(_run(backbone, as_served, images, 1, on_progress), tuple(images))
 
 
 def view_features(
@@ -162,15 +162,12 @@ def view_features(
     """
     side_px = backbone.side_px
 
-    def view(image: SnapshotImage, number: int) -> NDArray[np.uint8]:
-        pixels = decode_image(
-            (root / image.path).read_bytes(), limits=STORED_LIMITS, target_side_px=KEPT_SIDE_PX
-        )
-        rng = np.random.default_rng((seed, number, int(image.digest[:8], 16)))
-        return augment(pixels, side_px, (), rng)
+    def varied(image: SnapshotImage) -> NDArray[np.uint8]:
+        pixels = decode_to_vary((root / image.path).read_bytes())
+        seeds = ((seed, number, int(image.digest[:8], 16)) for number in range(views))
+        return np.stack([augment(pixels, side_px, (), np.random.default_rng(s)) for s in seeds])
 
-    pictures = (lambda i=i, n=n: view(i, n) for i in images for n in range(views))
-    return _run(backbone, pictures, len(images) * views, on_progress)
+    return _run(backbone, varied, images, views, on_progress)
 
 
 def make_rehearsal(
@@ -255,35 +252,36 @@ def rehearsed(rehearsal: Rehearsal) -> Features:
 
 
 def _thin(images: Sequence[SnapshotImage]) -> list[SnapshotImage]:
-    """Return images, no more than so many that judge and so many others of each variety."""
+    """Return images, no more than so many that judge and so many others of each variety.
+
+    Of one's own, which have none, each label gives as many as the others, or all that it has.
+    """
+    own = [row for row, image in enumerate(images) if not image.variety]
+    few = {own[place] for place in in_turn(images[row].label for row in own)[:MAX_OF_NO_VARIETY]}
     seen: Counter[tuple[str, str, bool]] = Counter()
     kept = []
-    for image in images:
+    for row, image in enumerate(images):
         key = (image.source, image.variety, image.split == Split.TEST)
         seen[key] += 1
-        if not image.variety or seen[key] <= MAX_PER_VARIETY:
+        if row in few or (image.variety and seen[key] <= MAX_PER_VARIETY):
             kept.append(image)
     return kept
 
 
 def _run(
     backbone: Backbone,
-    pictures: Iterable[Callable[[], NDArray[np.uint8]]],
-    count: int,
+    pictures_of: Callable[[SnapshotImage], NDArray[np.uint8]],
+    images: Sequence[SnapshotImage],
+    each: int,
     on_progress: Progress,
 ) -> NDArray[np.float32]:
-    found: list[NDArray[np.float32]] = []
-    done = 0
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for chunk in _chunks(pictures):
-            pixels = np.stack(list(pool.map(lambda make: make(), chunk)))
-            found.append(backbone.run(pixels))
-            done += len(chunk)
-            on_progress(done, count)
-    return np.concatenate(found) if found else np.zeros((0, backbone.width), np.float32)
-
-
-def _chunks(items: Iterable[T]) -> Iterator[list[T]]:
-    iterator = iter(items)
-    while chunk := list(islice(iterator, _BATCH)):
-        yield chunk
+    """Return the features of so many pictures of each image, float32 (N * each, D)."""
+    found = np.zeros((len(images) * each, backbone.width), np.float32)
+    done, at_once = 0, max(1, _BATCH // each)
+    with ThreadPoolExecutor(available_cores()) as pool:
+        for start in range(0, len(images), at_once):
+            pixels = np.concatenate(list(pool.map(pictures_of, images[start : start + at_once])))
+            found[done : done + len(pixels)] = backbone.run(pixels)
+            done += len(pixels)
+            on_progress(done, len(found))
+    return found

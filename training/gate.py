@@ -255,7 +255,9 @@ def _collapse(recalls: Mapping[str, Mapping[str, GateRecall]], against: str) -> 
         and r.active_recall - r.recall > _COLLAPSE
         and (r.active_recall - r.recall) * r.images >= _FEWEST_LOST - 0.5
     ]
-    return _check("Every class is kept", collapsed, "No class lost a fifth of its photos.")
+    return _check(
+        "Every class is kept", collapsed, "No class lost more than a fifth of its photos."
+    )
 
 
 def _calibration(comparisons: Mapping[str, GateComparison], against: str) -> GateCheck:

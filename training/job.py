@@ -17,16 +17,11 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, Final, TextIO
 
-from sqlalchemy.exc import OperationalError
-
-from data.errors import DataError
 from data.fetch import download, kept_if_valid
 from data.importer import import_archive
 from data.sources import find_source
 from data.state import downloads_dir, store_dir
 from data.store import AddResult, DatasetStore, take_snapshot
-from export.errors import ExportError
-from models.errors import ModelError
 from models.jobs import (
     PROGRESS_NAME,
     FetchRequest,
@@ -36,7 +31,8 @@ from models.jobs import (
     read_request,
 )
 from models.registry import open_registry
-from training.errors import MissingExtra, TrainingError
+from training.errors import MissingExtra
+from training.failures import EXPECTED, in_words
 from training.memory import keep_freed_memory
 
 _SESSION_NICENESS: Final = 5  # a third of the weight that a session has
@@ -98,20 +94,9 @@ def _run(request: JobRequest | FetchRequest, progress: _ProgressFile) -> JobResu
         version = _retrain(request, progress)
     except ModuleNotFoundError as error:
         return JobResult(message=str(MissingExtra(error.name or "tensorflow")), failed=True)
-    except (DataError, ExportError, ModelError, TrainingError, ValueError) as error:
+    except EXPECTED as error:
         traceback.print_exc()
-        return JobResult(message=str(error), failed=True)
-    except OperationalError as error:
-        traceback.print_exc()
-        words = f"The index of the photos could not be used ({error.orig}). Start it again."
-        return JobResult(message=words, failed=True)
-    except OSError as error:
-        traceback.print_exc()
-        where = f" ({error.filename})" if error.filename else ""
-        words = (
-            f"It could not go on: {error.strerror or error}{where}. Mend that, then start again."
-        )
-        return JobResult(message=words, failed=True)
+        return JobResult(message=in_words(error), failed=True)
     return JobResult(version=version, message=f"Published {version}.")
 
 
@@ -171,6 +156,8 @@ def _step_back(niceness: int) -> None:
     nice it is. So its session is made nice, too, but not so much that a job stands still for as
     long as the app is busy.
     """
+    if os.name == "nt":
+        return
     os.nice(niceness)
     if os.getsid(0) == os.getpid():  # else the session is somebody's terminal
         with suppress(OSError):

@@ -53,8 +53,8 @@ from training.sampling import in_turn, shares, tell_left_out
 from training.saved import load_network, model_file
 
 VIEWS: Final = 5  # random variations of each new photo, beside the photo itself
-# Of new photos: half of them leave room for one variation of each. Their features take 310 MB, as
-# much again while the layer is fitted, and some four minutes of one core.
+# Photos and variations together; half of them leave room for one variation of each. Their features
+# take 310 MB, three times that while the layer is fitted.
 MOST_LOOKS: Final = 60_000
 NEW_SHARE: Final = 0.3  # weight of a new class: that of none-of-these, from which it must part
 _FOLDS: Final = 4
@@ -366,8 +366,9 @@ class _Fitting:
         on from it has not seen them. Labels that were doubted when it learned them are still.
         """
         images = self._photos.images
+        learned = {(label, part) for label, parts in self._start.learned.items() for part in parts}
         unseen = [
-            row for row, i in enumerate(images) if not self._start.has_learned(i.label, i.digest)
+            row for row, i in enumerate(images) if (i.label, i.digest[:DIGEST_PART]) not in learned
         ]
         digests = {images[row].digest for row in unseen}
         before = self._start.gate.suspects if self._start.gate else []

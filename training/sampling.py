@@ -10,7 +10,6 @@ as fit; one that fits is kept whole, and draws from it do not depend on the boun
 """
 
 import math
-import os
 from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -22,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from data.cores import available_cores
 from data.drawings import EXAMPLE_LABELS, draw_fruit
 from data.images import STORED_LIMITS, decode_image
 from data.labels import NONE_OF_THESE
@@ -167,6 +167,15 @@ def tell_left_out(
     return [words]
 
 
+def decode_to_vary(content: bytes) -> NDArray[np.uint8]:
+    """Return a stored picture no larger than is useful to vary it: uint8 (H, W, 3), RGB, 0..255.
+
+    Raises:
+        InvalidImage: the file is damaged.
+    """
+    return _shrunk(decode_image(content, limits=STORED_LIMITS, target_side_px=KEPT_SIDE_PX))
+
+
 def draw_batch(
     pool: PhotoPool, size: int, side_px: int, rng: np.random.Generator
 ) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
@@ -272,13 +281,12 @@ def _decoded(
     """Return the pictures that fit, by row and in the order of rows."""
 
     def load(row: int) -> NDArray[np.uint8]:
-        content = (root / images[row].path).read_bytes()
-        return _shrunk(decode_image(content, limits=STORED_LIMITS, target_side_px=KEPT_SIDE_PX))
+        return decode_to_vary((root / images[row].path).read_bytes())
 
     found: dict[int, NDArray[np.uint8]] = {}
     room = most_bytes
     order = in_turn(f"{i.label}/{i.source}/{i.variety}" for i in images).tolist()
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with ThreadPoolExecutor(available_cores()) as pool:
         for some in (order[at : at + _AT_ONCE] for at in range(0, len(order), _AT_ONCE)):
             for row, picture in zip(some, pool.map(load, some), strict=True):
                 room -= picture.nbytes

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter
 
-from training.outlines import Points, corners, turned
+from training.outlines import Points, as_rgb, corners, turned
 
 _Floats = NDArray[np.float64]
 _Rng = np.random.Generator
@@ -68,8 +68,8 @@ def _foliage(side_px: int, rng: _Rng) -> Image.Image:
         size = length * rng.uniform(0.4, 1.2)
         leaf = _leaf(size, slim, rng.normal(lean, spread)) + rng.uniform(0, side_px, 2)
         half = len(leaf) // 2
-        draw.polygon(corners(leaf), fill=_colour(shade))
-        draw.polygon(corners(leaf[: half + 1]), fill=_colour(shade * rng.uniform(0.75, 1)))
+        draw.polygon(corners(leaf), fill=as_rgb(shade))
+        draw.polygon(corners(leaf[: half + 1]), fill=as_rgb(shade * rng.uniform(0.75, 1)))
     return _softened(picture, rng)
 
 
@@ -87,9 +87,9 @@ def _flowers(side_px: int, rng: _Rng) -> Image.Image:
         for angle in np.linspace(0, 2 * np.pi, petals, endpoint=False):
             shade = light * rng.uniform(0.7, 1.1)
             petal = _leaf(radius * rng.uniform(0.85, 1.1), slim, angle + rng.normal(0, 0.08))
-            draw.polygon(corners(petal + middle), fill=_colour(shade))
+            draw.polygon(corners(petal + middle), fill=as_rgb(shade))
         size = radius * rng.uniform(0.1, 0.35)
-        draw.ellipse([*(middle - size), *(middle + size)], fill=_colour(dark))
+        draw.ellipse([*(middle - size), *(middle + size)], fill=as_rgb(dark))
     return _softened(picture, rng)
 
 
@@ -139,8 +139,3 @@ def _two_colours(rng: _Rng) -> tuple[_Floats, _Floats]:
 
 def _softened(picture: Image.Image, rng: _Rng) -> Image.Image:
     return picture.filter(ImageFilter.GaussianBlur(rng.uniform(0, picture.width / 100)))
-
-
-def _colour(colour: _Floats) -> tuple[int, int, int]:
-    red, green, blue = colour.clip(0, 255).astype(int).tolist()
-    return red, green, blue

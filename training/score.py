@@ -4,7 +4,6 @@ Reads the pictures where they are; nothing goes into the store. Needs no TensorF
 the published ONNX file that is scored.
 """
 
-import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -15,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data.archives import Archive, UnreadableMember, open_archive, safe_parts
+from data.cores import available_cores
 from data.errors import InvalidArchive, InvalidImage, InvalidLabel
 from data.images import SUFFIXES, load_model_input
 from data.labels import NONE_OF_THESE
@@ -113,7 +113,7 @@ def _answers(
         except InvalidImage as error:
             return error
 
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with ThreadPoolExecutor(available_cores()) as pool:
         for chunk in _chunks(names):
             placed = [p for name in chunk if (p := _read(archive, name, source, report))]
             images = list(pool.map(decode, ((name, content) for name, content, _ in placed)))

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter
 
-from training.outlines import Points, corners
+from training.outlines import Points, as_rgb, corners
 
 _Pixels = NDArray[np.uint8]
 _Floats = NDArray[np.float64]
@@ -157,12 +157,6 @@ def smooth_noise(size: int, cells: int, rng: _Rng) -> _Floats:
     """Return noise of so many cells in a row, float64 (size, size), 0..1."""
     small = Image.fromarray(rng.integers(0, 256, (cells, cells), dtype=np.uint8))
     return np.asarray(small.resize((size, size), Image.Resampling.BICUBIC), float) / 255
-
-
-def as_rgb(colour: _Floats) -> tuple[int, int, int]:
-    """Return a colour as Pillow fills with it."""
-    red, green, blue = np.clip(colour, 0, 255).astype(int).tolist()
-    return red, green, blue
 
 
 def _lay(

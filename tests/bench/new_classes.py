@@ -140,7 +140,7 @@ def teach(bench: Bench, labels: Sequence[str]) -> None:
 def verdict(version: ModelVersion) -> str:
     """Return whether the gate lets a version pass."""
     gate = version.manifest.gate
-    return "passed" if gate and gate.passed else "refused"
+    return "passed" if gate and gate.passed else "rejected"
 
 
 def deal(

@@ -46,7 +46,6 @@ def main() -> None:
             print(f"{sum(stages.values()):7.1f} s  in all: {job['state']}, {job['message']}")
 
             alone = slices(url, photos, options.connections, 4)
-            # The first ones may be learned by now, and a retraining wants something new.
             upload(client, range(options.photos, options.photos + 16))
             done = threading.Event()
             job_thread = threading.Thread(target=lambda: (follow(client), done.set()))

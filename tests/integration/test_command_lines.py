@@ -10,7 +10,13 @@ import data.__main__
 import models.__main__
 from data.drawings import draw_fruit
 from models.examination import EXAMINATION_NAME
-from models.manifest import GateCheck, GateReport, InputSpec, ModelManifest
+from models.manifest import (
+    REHEARSAL_NAME,
+    GateCheck,
+    GateReport,
+    InputSpec,
+    ModelManifest,
+)
 from models.registry import ModelRegistry
 
 
@@ -120,8 +126,12 @@ def test_models_copy_takes_along_what_was_published(
 ) -> None:
     first = registry.list()[0]
     (first.folder / EXAMINATION_NAME).write_bytes(b"answers")
+    (tmp_path / "copy").mkdir()
+    (tmp_path / "copy" / REHEARSAL_NAME).write_bytes(b"of a version that was there before")
 
     assert command(tmp_path, "copy", first.version, str(tmp_path / "copy")) == 0
+
+    assert not (tmp_path / "copy" / REHEARSAL_NAME).exists()
 
     assert (tmp_path / "copy" / EXAMINATION_NAME).read_bytes() == b"answers"
     assert (tmp_path / "copy" / "model.onnx").read_bytes() == b"one"

@@ -15,6 +15,7 @@ from data.check import check
 from data.drawings import draw_fruit
 from data.reviews import ReviewQueue
 from data.splits import Split
+from data.state import app_lock
 from data.store import DatasetStore, StoredImage
 
 HOUR_S = 3600.0
@@ -281,7 +282,7 @@ def test_a_database_beyond_mending_is_said_and_no_photo_is_touched(
     assert status == 1
     assert "store/index.db: SQLite finds it damaged: file is not a database" in shown
     assert "Not mended:" in shown
-    assert "move it away and mend again, which builds what it can from the snapshots" in shown
+    assert "move it away and start again: the photos" in shown
     assert sorted((state / "store" / "images").glob("*/*")) == files
     assert not (state / "store" / "set-aside").exists()
 
@@ -338,3 +339,27 @@ def test_an_unknown_flag_is_a_usage_error() -> None:
         data.__main__.main(["check", "--repair"])
 
     assert ended.value.code == 2
+
+
+def test_a_removed_photo_stays_removed_where_the_index_is_made_anew(state: Path) -> None:
+    image, path = photo(state, "apple")
+    with closing(DatasetStore(state / "store")) as store:
+        store.remove([image.digest])
+    (state / "store" / "index.db").unlink()
+
+    mend(state)
+
+    assert labels(state) == ["banana", "mango"]
+    assert path.exists()
+    with closing(DatasetStore(state / "store")) as store:
+        assert store.restore([image.digest]) == 1
+
+
+def test_a_store_that_an_app_of_another_container_holds_is_not_mended(
+    state: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with app_lock(state):
+        assert data.__main__.main(["--state-dir", str(state), "check", "--mend"]) == 2
+    assert "in use by an app" in capsys.readouterr().err
+
+    assert data.__main__.main(["--state-dir", str(state), "check", "--mend"]) == 0

@@ -111,7 +111,7 @@ def test_a_file_that_changed_meanwhile_is_not_glued_together(
 
 
 def test_a_passing_fault_is_tried_again_with_longer_waits(server: _Server, tmp_path: Path) -> None:
-    server.statuses = [503, 502]
+    server.statuses = [503, 429]
     waits: list[float] = []
 
     path = download(server.url, tmp_path / "a.zip", sleep=waits.append)
@@ -139,3 +139,13 @@ def test_an_archive_that_is_there_is_not_fetched_again(server: _Server, tmp_path
 
     assert download(server.url, tmp_path / "a.zip").read_bytes() == b"here"
     assert server.ranges == []
+
+
+@pytest.mark.parametrize("url", ["http://host:abc/x.zip", "example.org/x.zip", "ftp://host/x.zip"])
+def test_an_address_that_is_none_is_said_at_once(tmp_path: Path, url: str) -> None:
+    waits: list[float] = []
+
+    with pytest.raises(DownloadFailed, match="begins with https://"):
+        download(url, tmp_path / "a.zip", sleep=waits.append)
+
+    assert waits == []

@@ -8,7 +8,7 @@ import pytest
 
 from data import imagefolder
 from data.confirmations import Confirmations
-from data.store import DatasetStore
+from data.store import INDEX_NAME, DatasetStore
 from tests.conftest import encode
 
 
@@ -98,7 +98,7 @@ def test_a_copy_of_the_store_holds_it(
 
 
 def test_to_open_an_index_waits_for_nobody_who_writes(store: DatasetStore, tmp_path: Path) -> None:
-    index = sqlite3.connect(tmp_path / "store" / imagefolder.INDEX_NAME, isolation_level=None)
+    index = sqlite3.connect(tmp_path / "store" / INDEX_NAME, isolation_level=None)
     index.execute("BEGIN IMMEDIATE")
 
     opened = Confirmations(tmp_path / "store")

@@ -185,3 +185,51 @@ def test_an_archive_without_pictures_is_refused_with_an_example(
 
     with pytest.raises(InvalidArchive, match=r"'a/readme.txt': it is not a picture"):
         import_archive(store, path)
+
+
+def test_names_that_macos_zips_without_the_utf8_flag_are_read_rightly(
+    store: DatasetStore, tmp_path: Path
+) -> None:
+    path = tmp_path / "a.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        for folder in ("Äpfel", "りんご", "Kirschen"):
+            archive.writestr(f"{folder}/{len(folder)}.png", drawn("apple", len(folder)))
+    content = path.read_bytes()
+    for mark, at in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):  # APPNOTE 4.3.7 and 4.3.12
+        parts = content.split(mark)
+        flagless = [part[: at - 4] + b"\0\0" + part[at - 2 :] for part in parts[1:]]
+        content = mark.join([parts[0], *flagless])
+    path.write_bytes(content)
+
+    report = import_archive(store, path)
+
+    assert report.skipped == []
+    assert {label for label, _ in report.added} == {"äpfel", "りんご", "kirschen"}
+
+
+def test_a_folder_that_is_linked_or_closed_is_not_left_out_in_silence(
+    store: DatasetStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    photos = tmp_path / "photos"
+    (photos / "kiwi").mkdir(parents=True)
+    (photos / "kiwi" / "1.png").write_bytes(drawn("apple"))
+    (photos / "lime").symlink_to(photos / "kiwi")
+
+    with pytest.raises(InvalidArchive, match="lime is a link"):
+        import_archive(store, photos)
+    (photos / "lime").unlink()
+
+    def closed(path: str) -> object:
+        raise PermissionError(13, "Permission denied", path)
+
+    monkeypatch.setattr(os, "scandir", closed)  # root may read any folder
+    with pytest.raises(InvalidArchive, match=r"photos cannot be read \(Permission denied\)"):
+        import_archive(store, photos)
+
+
+def test_names_that_would_drive_a_terminal_are_made_harmless(
+    store: DatasetStore, tmp_path: Path
+) -> None:
+    path = zipped(tmp_path / "a.zip", {"a/1.png": drawn("apple"), "a/\x1b]0;x\x07.txt": b"x"})
+
+    assert import_archive(store, path).skipped[0][0] == "a/?]0;x?.txt"

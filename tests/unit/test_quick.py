@@ -14,7 +14,7 @@ from models.registry import ModelVersion
 from models.rehearsal import Rehearsal, RehearsedImage
 from tests.conftest import manifest_of
 from training.errors import NotEnoughData
-from training.features import Features, learned_from
+from training.features import MAX_OF_NO_VARIETY, Features, _thin, learned_from
 from training.quick import VIEWS, _learned, _sources, deal, plan_quick, views_of
 from training.thorough import teachable
 
@@ -265,3 +265,13 @@ def test_a_label_of_which_the_store_has_nothing_to_rehearse_is_named(tmp_path: P
     without = ModelVersion(START.model_copy(update={"sources": [UPLOADS]}), tmp_path)
     with pytest.raises(NotEnoughData, match=r"no image to rehearse of apple, none of these, which"):
         learned_from(without, Snapshot.of(tmp_path, [image("m", "mango")]))
+
+
+def test_what_is_rehearsed_of_own_photos_is_bounded_and_shared_among_the_labels() -> None:
+    own = [image(f"m{number}", "mango") for number in range(MAX_OF_NO_VARIETY)]
+
+    kept = _thin([*own, *kiwis(10), *KNOWN])
+
+    assert sum(not i.variety for i in kept) == MAX_OF_NO_VARIETY
+    assert sum(i.label == "kiwi" for i in kept) == 10
+    assert set(KNOWN) <= set(kept)

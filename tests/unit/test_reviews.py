@@ -1,6 +1,7 @@
 """Photos that wait for a decision."""
 
 import io
+import os
 from pathlib import Path
 
 import pytest
@@ -66,3 +67,20 @@ def test_no_picture_and_no_name_are_refused(queue: ReviewQueue) -> None:
         add(queue, b"text")
     with pytest.raises(InvalidLabel):
         add(queue, picture(1), "a/b")
+
+
+def test_sending_a_photo_again_on_a_full_disk_keeps_the_one_that_waits(
+    queue: ReviewQueue, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add(queue, picture(1), "kiwi")
+
+    def full(source: str, target: Path) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "replace", full)
+    with pytest.raises(OSError, match="No space"):
+        add(queue, picture(1), "lime")
+
+    (waiting,) = queue.pending()
+    assert (waiting.label, queue.read(waiting)) == ("kiwi", picture(1))
+    assert list((tmp_path / "reviews").glob("tmp*")) == []

@@ -69,6 +69,7 @@ def test_grocery_keeps_the_publishers_own_splits(part: str, split: Split) -> Non
         ("x/dataset/train/Fruit/Kiwi/Kiwi_001.jpg", GROCERY),
         ("photos/kiwi/1.jpg", FOLDERS),
         ("mine/Training/kiwi/1.jpg", FOLDERS),
+        ("mine/dataset/train/apple/day1/1.jpg", FOLDERS),
     ],
 )
 def test_detect_recognises_the_layout(path: str, source: object) -> None:

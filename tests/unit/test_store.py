@@ -15,7 +15,14 @@ from sqlalchemy import Connection, event
 
 from data.errors import InvalidImage, InvalidLabel
 from data.splits import Split
-from data.store import NEAR_DISTANCE_BITS, AddResult, DatasetStore, StoredImage
+from data.store import (
+    KEPT_SNAPSHOTS,
+    NEAR_DISTANCE_BITS,
+    AddResult,
+    DatasetStore,
+    StoredImage,
+    take_snapshot,
+)
 
 
 @pytest.fixture
@@ -509,3 +516,35 @@ def test_a_store_of_an_earlier_release_gets_a_journal(tmp_path: Path) -> None:
     (tmp_path / "index.db").unlink()
 
     assert what_is_there(DatasetStore(tmp_path)) == before
+
+
+@pytest.mark.parametrize("lost", [("index.db",), ("index.db", "index.jsonl")])
+def test_a_photo_that_was_removed_and_added_again_is_there_after_the_index_was_lost(
+    tmp_path: Path, lost: tuple[str, ...]
+) -> None:
+    store = DatasetStore(tmp_path)
+    for label in ("apple", "pear"):
+        store.remove([image.digest for image in store.images()])
+        add(store, picture(1), label)
+    store.close()
+    if len(lost) > 1:  # as an earlier release left it, which wrote no journal
+        (tmp_path / "index.jsonl").unlink()
+        DatasetStore(tmp_path).close()
+    (tmp_path / "index.db").unlink()
+
+    with closing(DatasetStore(tmp_path)) as again:
+        assert [image.label for image in again.images()] == ["pear"]
+        again.erase_removed()
+        assert again.read(again.images()[0]) == picture(1)
+
+
+def test_only_the_newest_snapshots_are_kept(tmp_path: Path) -> None:
+    for seed in range(KEPT_SNAPSHOTS + 2):
+        with closing(DatasetStore(tmp_path / "store")) as store:
+            add(store, picture(seed))
+        newest = take_snapshot(tmp_path)
+
+    kept = list((tmp_path / "snapshots").glob("*.json"))
+
+    assert len(kept) == KEPT_SNAPSHOTS
+    assert f"{newest.digest[:16]}.json" in {path.name for path in kept}
