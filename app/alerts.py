@@ -29,7 +29,11 @@ _log = logging.getLogger(__name__)
 
 # After an alert was acknowledged the same trouble may go on; it is told again, but not at once.
 _AGAIN_AFTER: Final = timedelta(days=1)
-_MAX_POSTS: Final = 5
+# A webhook that does not take an alert is asked again after a minute, then two, then four, until it
+# would be more than a day: for a day and a half in all.
+_FIRST_WAIT: Final = timedelta(minutes=1)
+_LONGEST_WAIT: Final = timedelta(days=1)
+_DONE: Final = 5  # as earlier releases wrote; a smaller number waits to be posted
 _POST_TIMEOUT_S: Final = 10.0
 
 _metadata = MetaData()
@@ -42,7 +46,7 @@ _alerts = Table(
     Column("message", String(1000), nullable=False),
     Column("raised_at", String(32), nullable=False),  # ISO 8601, UTC
     Column("acknowledged_at", String(32)),
-    Column("posts", Integer, nullable=False),  # tries; beyond the limit once it was taken
+    Column("posts", Integer, nullable=False),  # _DONE once it was taken or given up
     sqlite_autoincrement=True,
 )
 _IS_OPEN: Final = _alerts.c.acknowledged_at.is_(None)
@@ -91,6 +95,8 @@ class AlertLog:
         self._engine = open_database(path, _metadata)
         self._webhook = webhook
         self._now = now
+        # Of those that the webhook did not take: how often not, and when to ask it again.
+        self._failures: dict[int, tuple[int, datetime]] = {}
 
     def report(
         self,
@@ -164,7 +170,7 @@ class AlertLog:
         return Alert(**row)
 
     def post(self, closing: threading.Event | None = None) -> None:
-        """Post what was not posted yet to the webhook; what fails is tried again next time.
+        """Post what was not posted yet to the webhook; what fails is tried again later.
 
         The body has the message under ``text`` and ``content`` too, where Slack, Mattermost and
         Discord look for it.
@@ -174,23 +180,39 @@ class AlertLog:
         """
         if not self._webhook:
             return
-        query = select(_alerts).where(_alerts.c.posts < _MAX_POSTS).order_by(_alerts.c.id)
+        query = select(_alerts).where(_alerts.c.posts < _DONE).order_by(_alerts.c.id)
         with self._engine.connect() as connection:
             rows = connection.execute(query).mappings().all()
         for row in rows:
             if closing and closing.is_set():
                 return
+            number, now = row["id"], self._now()
+            failures, again_at = self._failures.get(number, (0, now))
+            if now < again_at <= now + _LONGEST_WAIT:  # the clock may have been ahead
+                continue
             body = {key: row[key] for key in ("id", "kind", "subject", "message", "raised_at")}
             body |= {"text": row["message"], "content": row["message"]}
-            posts = row["posts"] + 1
-            try:
-                httpx.post(self._webhook, json=body, timeout=_POST_TIMEOUT_S).raise_for_status()
-                posts = _MAX_POSTS
-            except httpx.HTTPError as error:
-                _log.warning("alert %d could not be posted: %s", row["id"], error)
-            mine = update(_alerts).where(_alerts.c.id == row["id"]).values(posts=posts)
+            wait = _FIRST_WAIT * 2**failures
+            if not self._takes(number, body) and wait <= _LONGEST_WAIT:
+                self._failures[number] = (failures + 1, now + wait)
+                continue
+            self._failures.pop(number, None)
+            mine = update(_alerts).where(_alerts.c.id == number).values(posts=_DONE)
             with self._engine.begin() as connection:
                 connection.execute(mine)
+
+    def _takes(self, number: int, body: dict[str, Any]) -> bool:
+        """Post an alert, and return whether the webhook took it."""
+        try:
+            response = httpx.post(self._webhook, json=body, timeout=_POST_TIMEOUT_S)
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            problem = type(error).__name__  # its words may hold the address, which is a secret
+        else:
+            if response.is_success:
+                return True
+            problem = f"status {response.status_code}"
+        _log.warning("alert %d could not be posted: %s", number, problem)
+        return False
 
     def _read(self, which: ColumnElement[bool]) -> list[Alert]:
         columns = [_alerts.c[name] for name in Alert.__slots__]

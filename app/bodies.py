@@ -4,7 +4,7 @@ Nor more of all of them together, and none that does not go on arriving.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final, TypeVar
@@ -123,10 +123,7 @@ class Options:
         given = [mapping for mapping in fields if mapping]
         if not given:
             return cls()
-        found = {
-            name: next((m[name] for m in given if m.get(name) not in (None, "")), None)
-            for name in ("top_k", "explain")
-        }
+        found = _first_of(given, "top_k", "explain")
         return cls(_parse_top_k(found["top_k"]), _parse_flag("explain", found["explain"]))
 
 
@@ -170,7 +167,7 @@ async def read_json(request: Request, model: type[M]) -> M:
     async for chunk in arriving(request):
         content += chunk
         if len(content) > _MAX_JSON_BYTES:
-            raise PayloadTooLarge("The request", _MAX_JSON_BYTES)
+            raise PayloadTooLarge("The request", _MAX_JSON_BYTES, of_images=False)
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if content.strip() and kind != "application/json":
         raise UnsupportedContent(f"The content type is {kind!r}; accepted: application/json.")
@@ -202,18 +199,41 @@ class UploadBody:
     relabel: bool
     dry_run: bool
 
+    @classmethod
+    def parse(cls, files: list[ImageFile], *fields: Mapping[str, object]) -> "UploadBody":
+        """Return the files with the options of the first mapping that has each of them.
+
+        Raises:
+            BadRequest: an option is unknown or cannot be read.
+        """
+        names = ("class_name", "relabel", "dry_run")
+        if unknown := [name for mapping in fields for name in mapping if name not in names]:
+            # Whoever misspells a rehearsal must not find the photos kept.
+            raise BadRequest(
+                f"There is no option {unknown[0]!r:.40}; beside the photos, in {FIELD!r}, an "
+                f"upload takes {', '.join(names)}."
+            )
+        found = _first_of(fields, *names)
+        return cls(
+            files=files,
+            class_name=_text("class_name", found["class_name"]) or "",
+            relabel=_parse_flag("relabel", found["relabel"]),
+            dry_run=_parse_flag("dry_run", found["dry_run"]),
+        )
+
 
 async def read_upload(request: Request, settings: Settings, take: Take) -> UploadBody:
     """Return the photos and options of an upload.
 
     Args:
-        request: multipart with the field ``file`` once or more, and ``class_name``.
+        request: multipart with the field ``file`` once or more; the options stand there too, or in
+            the query, which goes first.
         settings: its limits on bytes and counts apply.
         take: counts the bytes that arrive.
 
     Raises:
-        BadRequest: malformed multipart, no file, an option that cannot be read, or the body does
-            not go on arriving.
+        BadRequest: malformed multipart, no file, an option that is unknown or cannot be read, or
+            the body does not go on arriving.
         Overloaded: other requests hold too many bytes.
         PayloadTooLarge: the body.
         TooManyFiles: more files than one request may hold.
@@ -225,13 +245,11 @@ async def read_upload(request: Request, settings: Settings, take: Take) -> Uploa
             f"The content type is {kind!r}; accepted: multipart/form-data with the fields "
             f"'class_name' and {FIELD!r} (photos, or a zip)."
         )
+    asked = request.query_params
+    UploadBody.parse([], asked)  # a mistake there need not wait for the body
     form = await _form(request, settings, take)
-    return UploadBody(
-        files=form.files,
-        class_name=_text("class_name", form.fields.get("class_name")) or "",
-        relabel=_parse_flag("relabel", form.fields.get("relabel")),
-        dry_run=_parse_flag("dry_run", form.fields.get("dry_run")),
-    )
+    UploadBody.parse([], form.fields)  # also where the query goes first
+    return UploadBody.parse(form.files, asked, form.fields)
 
 
 async def _read_bare_image(request: Request, settings: Settings, take: Take) -> PredictBody:
@@ -276,6 +294,11 @@ async def _bounded(
             raise PayloadTooLarge(what, limit_bytes)
         take(len(chunk))
         yield chunk
+
+
+def _first_of(fields: Iterable[Mapping[str, object]], *names: str) -> dict[str, object]:
+    """Return, by name, what the first mapping says that is not empty; None where none does."""
+    return {n: next((m[n] for m in fields if m.get(n) not in (None, "")), None) for n in names}
 
 
 def _text(name: str, value: object) -> str | None:

@@ -1,5 +1,8 @@
 """Uploads that nobody needs any more are deleted, however many others arrive meanwhile."""
 
+import os
+from contextlib import suppress
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Final
 
@@ -16,13 +19,17 @@ def delete_old_files(blocks: Any, age: int | None) -> None:
 
     Gradio goes through its own sets of names in a thread. An upload that adds a name meanwhile
     raises an error there, after which nothing is deleted until the server ends; so this lets it go
-    through copies.
+    through copies. It also keeps a name in the other sets that have it, and each file's own folder.
     """
-    copies = [names.copy() for names in blocks.temp_file_sets]
-    left = [names.copy() for names in copies]
+    before = [names.copy() for names in blocks.temp_file_sets]
+    left = [names.copy() for names in before]
     _delete(SimpleNamespace(blocks=blocks.blocks, temp_file_sets=left), age)  # type: ignore[arg-type]
-    for names, before, after in zip(blocks.temp_file_sets, copies, left, strict=False):
-        names -= before - after
+    for names, earlier in zip(blocks.temp_file_sets, before, strict=False):
+        gone = {name for name in earlier if not os.path.lexists(name)}
+        names -= gone
+        for name in gone:
+            with suppress(OSError):  # another file lies there, or it is gone too
+                Path(name).parent.rmdir()
 
 
 def clean_up_well() -> None:

@@ -5,10 +5,11 @@ nothing, so a person sees what will happen before it does.
 """
 
 import hashlib
+import logging
 import sys
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -24,7 +25,10 @@ from data.reviews import Review, ReviewQueue
 from data.splits import Split
 from data.store import AddOutcome, AddResult, DatasetStore, StoreBatch, StoredImage
 
+_log = logging.getLogger(__name__)
+
 SOURCE: Final = "uploads"
+_REFUSED: Final = "refused"
 # A photo that the model calls something else with at least this probability is worth a second look.
 FIRM: Final = 0.90
 # What a class should have before a retraining: enough to learn from, and some to be judged by.
@@ -158,7 +162,7 @@ class CollectionService:
         """
         if not files:
             raise BadRequest("No photo was sent. Choose some, or a zip of them.")
-        label = normalise_label(class_name) if class_name and class_name.strip() else None
+        label = _chosen(class_name)
         tests = self._shipped_tests()
         self._check_room(files, label)
         looks = self._looked_at(files, label, tests)
@@ -184,15 +188,16 @@ class CollectionService:
             InvalidLabel: the class name breaks the rules.
             QueueFull: as many photos wait as may.
         """
-        answer = self._service.opinion(file.content)
-        return self._reviews.add(
-            file.content,
-            label=class_name,
-            answered=answer.label if answer else "",
-            probability=answer.probability if answer else 0.0,
-            version=answer.version if answer else "",
-            name=file.name,
-        )
+        answer = self._opinion(file.content)
+        with self._decoding:
+            return self._reviews.add(
+                file.content,
+                label=class_name,
+                answered=answer.label if answer else "",
+                probability=answer.probability if answer else 0.0,
+                version=answer.version if answer else "",
+                name=file.name,
+            )
 
     def reviews(self, limit: int | None = None) -> list[Review]:
         """Return the photos that wait for a decision, those that need a person most first.
@@ -210,26 +215,31 @@ class CollectionService:
     def accept(self, digests: Sequence[str], class_name: str | None = None) -> UploadReport:
         """Add waiting photos to the store, and return what became of each.
 
-        All of them leave the queue, also those that were there already, judge the models or have
-        lost their file.
+        They leave the queue, also those that were there already, judge the models or have lost
+        their file. One that is refused goes on waiting.
 
         Args:
             digests: of the photos.
-            class_name: what they show; None for what each visitor said.
+            class_name: what they show; None or empty for what each visitor said.
 
         Raises:
             InvalidLabel: the class name breaks the rules.
             BadRequest: none of the photos waits any more.
+            StoreFull: the store would have more classes or bytes than it may.
         """
+        label = _chosen(class_name)
         waiting = self._reviews.get(digests)
         if not waiting:
             raise BadRequest("None of these photos waits any more. Choose others.")
-        reports = [
-            self.upload([self._reviewed(review)], class_name or review.label, relabel=True)
-            for review in waiting
-        ]
-        self._reviews.remove([review.digest for review in waiting])
-        return UploadReport(True, tuple(file for report in reports for file in report.files))
+        found: list[UploadedFile] = []
+        settled: list[str] = []
+        for review in waiting:
+            photo = self._reviewed(review)
+            found += self.upload([photo], label or review.label, relabel=True).files
+            if found[-1].status != _REFUSED or isinstance(photo, Refusal):
+                settled.append(review.digest)
+        self._reviews.remove(settled)
+        return UploadReport(True, tuple(found))
 
     def discard(self, digests: Sequence[str]) -> int:
         """Forget waiting photos and their files, and return how many."""
@@ -280,9 +290,16 @@ class CollectionService:
         return self._store.read(image)
 
     def relabel(self, digests: Sequence[str], class_name: str) -> int:
-        """Give images another class, and return how many had a different one."""
+        """Give images another class, and return how many had a different one.
+
+        Raises:
+            InvalidLabel: the class name breaks the rules.
+            StoreFull: there would be more classes than there may.
+        """
+        label = normalise_label(class_name)
         with self._writing:
-            return self._store.relabel(digests, class_name)
+            self._check_classes({label})
+            return self._store.relabel(digests, label)
 
     def remove(self, digests: Sequence[str]) -> int:
         """Take images out, and return how many; ``restore`` puts them back."""
@@ -326,8 +343,10 @@ class CollectionService:
                 f"{self._max_bytes:,}. Remove some and delete them for good, or raise "
                 "FRUIT_MAX_STORE_BYTES."
             )
+        self._check_classes({label} if label else _folder_labels(photo.name for photo in photos))
+
+    def _check_classes(self, wanted: Set[str]) -> None:
         known = set(self.classes())
-        wanted = {label} if label else _folder_labels(photo.name for photo in photos)
         count = len(known | wanted)
         if wanted - known and count > self._max_classes:
             raise StoreFull(
@@ -375,10 +394,22 @@ class CollectionService:
     ) -> UploadedFile:
         """Return the entry of a file that the store looked at; the model is asked of new ones."""
         used = outcome.result in (AddResult.ADDED, AddResult.RELABELLED)
-        opinion = (
-            self._service.opinion(file.content) if used and isinstance(file, ImageFile) else None
-        )
+        opinion = self._opinion(file.content) if used and isinstance(file, ImageFile) else None
         return _described(file.name, label, outcome, opinion)
+
+    def _opinion(self, content: bytes) -> Prediction | None:
+        """Return what the model says of a photo, None where it cannot: that spoils no upload."""
+        try:
+            with self._decoding:
+                return self._service.opinion(content)
+        except Exception:  # the photos are kept by now, whatever ONNX Runtime has met
+            _log.exception("the model could not be asked of a photo")
+            return None
+
+
+def _chosen(class_name: str | None) -> str | None:
+    """Return the class that was named for all photos, None for none."""
+    return normalise_label(class_name) if class_name and class_name.strip() else None
 
 
 def _folder_label(name: str) -> str:
@@ -438,7 +469,7 @@ def _digest(file: ImageFile) -> str:
 
 
 def _refused(name: str, message: str, label: str) -> UploadedFile:
-    return UploadedFile(name, "refused", message, label)
+    return UploadedFile(name, _REFUSED, message, label)
 
 
 def _described(
@@ -471,7 +502,7 @@ def _described(
 _JUDGES: Final = "by which models are judged; it is not learned from."
 _PART: Final = {
     Split.TRAIN: "be learned from",
-    Split.VALIDATION: "help to calibrate",
+    Split.VALIDATION: "be learned from by a quick retraining",
     Split.TEST: "judge the models",
 }
 

@@ -6,6 +6,7 @@ ServingError
 ├── StateUnusable       (OSError)       the state folder cannot be written
 ├── AddressUnusable     (OSError)       the server cannot listen there
 ├── BadRequest          (ValueError)    400  the request is not put together as documented
+│   └── OtherSignIn                          the page was made for another sign-in (``app.pages``)
 ├── InvalidSchedule     (ValueError)    400  a schedule cannot be kept
 ├── TokenRequired       (PermissionError)  401  this is the operator's, and no token came
 ├── WrongToken          (PermissionError)  401  another one came
@@ -24,7 +25,6 @@ ServingError
 ├── Overloaded          (RuntimeError)  429  all workers are busy and enough requests wait
 ├── TooManyRequests     (RuntimeError)  429  this client sends more than it may
 ├── TooManyAttempts     (RuntimeError)  429  this client sent too many wrong tokens
-├── TooManyJobs         (RuntimeError)  429  as many retrainings wait as may
 ├── NotStored           (OSError)       507  the disk is full, or does not take what is written
 ├── NoModel             (RuntimeError)  503  no version could be loaded
 ├── ToolFailed          (RuntimeError)  what an MCP client is told of any of these
@@ -32,7 +32,7 @@ ServingError
 │   ├── HubRefused                      it does not take the token
 │   ├── HubChanged                      another commit came first
 │   └── StateElsewhere                  a repository holds a state that is not this one's
-└── ModelMismatch       (ValueError)    a model file is not what its manifest says
+└── ModelMismatch       (ValueError)    409  a model file is not what its manifest says
 """
 
 import errno
@@ -47,7 +47,13 @@ from typing import TYPE_CHECKING, Any, Final
 from sqlalchemy.exc import OperationalError
 
 from data.errors import DataError, ImageTooLarge, UnsupportedImage
-from models.errors import ModelError, VersionInUse, VersionNotFound, VersionRejected
+from models.errors import (
+    InvalidVersion,
+    ModelError,
+    VersionInUse,
+    VersionNotFound,
+    VersionRejected,
+)
 
 if TYPE_CHECKING:
     import gradio as gr
@@ -215,13 +221,6 @@ class StoreFull(ServingError, RuntimeError):
     """The store holds as many classes, or bytes, as it may."""
 
 
-class TooManyJobs(ServingError, RuntimeError):
-    """As many retrainings wait as may."""
-
-    def __init__(self, waiting: int) -> None:
-        super().__init__(f"{waiting} retrainings wait already. Cancel one, or wait for them.")
-
-
 class UnknownRoute(ServingError, LookupError):
     """There is no such route."""
 
@@ -238,13 +237,21 @@ class MethodNotAllowed(ServingError, LookupError):
 
 
 class PayloadTooLarge(ServingError, ValueError):
-    """A file or a request has more bytes than is accepted."""
+    """A file or a request has more bytes than is accepted.
 
-    def __init__(self, what: str, limit_bytes: int, size_bytes: int | None = None) -> None:
+    Args:
+        what: has them, such as ``The image``.
+        limit_bytes: most that are accepted.
+        size_bytes: how many there are; None where it was not read to its end.
+        of_images: whether they are those of images.
+    """
+
+    def __init__(
+        self, what: str, limit_bytes: int, size_bytes: int | None = None, *, of_images: bool = True
+    ) -> None:
         size = f"{size_bytes:,} bytes" if size_bytes is not None else "too many bytes"
-        super().__init__(
-            f"{what} has {size}; the limit is {limit_bytes:,}. Resize the image, or send fewer."
-        )
+        advice = "Resize the image, or send fewer." if of_images else "Send less."
+        super().__init__(f"{what} has {size}; the limit is {limit_bytes:,}. {advice}")
 
 
 class TooManyFiles(ServingError, ValueError):
@@ -337,6 +344,8 @@ _STATUS: Final[dict[type[Exception], int]] = {
     AnotherIsLive: 409,
     VersionRejected: 409,
     VersionInUse: 409,
+    InvalidVersion: 409,
+    ModelMismatch: 409,
     UnknownRoute: 404,
     MethodNotAllowed: 405,
     StoreFull: 413,
@@ -349,7 +358,6 @@ _STATUS: Final[dict[type[Exception], int]] = {
     Overloaded: 429,
     TooManyRequests: 429,
     TooManyAttempts: 429,
-    TooManyJobs: 429,
     NoModel: 503,
     NotStored: 507,
 }

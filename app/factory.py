@@ -190,7 +190,7 @@ def create_app(settings: Settings) -> FastAPI:
         build_router(service, settings, access, collection, learning, monitoring, intake)
     )
     app.include_router(build_metrics_route(service, monitoring))
-    app.include_router(build_sign_in(access, service.metrics))
+    app.include_router(build_sign_in(access, service.metrics, settings))
     if settings.has_hub_sign_in:
         from app.hub_sign_in import add_hub_sign_in  # most of a second, needed on Spaces alone
 

@@ -132,7 +132,7 @@ class GradioGuard:
         async for chunk in arriving(request):
             body += chunk
             if len(body) > self._max_bytes:
-                raise PayloadTooLarge("The call", self._max_bytes)
+                raise PayloadTooLarge("The call", self._max_bytes, of_images=False)
             take(len(chunk))
         return _handing_out(_well_formed(body), request.receive)
 

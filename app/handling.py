@@ -76,12 +76,13 @@ async def answer_unmatched(request: Request, error: Exception) -> Response:
 
     A template with a name in it may match such a path, and yet not take the method: that is a 405.
     """
-    status, headers = 404, None
+    request_id = new_request_id(request.headers.get("x-request-id"))
+    status, headers = 404, {"X-Request-ID": request_id}
     if isinstance(error, HTTPException):
-        status, headers = error.status_code, error.headers
+        status, headers = error.status_code, {**(error.headers or {}), **headers}
     kind = "UnknownRoute" if status == 404 else "MethodNotAllowed"
     words = f"There is nothing for {request.method} at {request.scope['path'][:200]!r}. See /docs."
-    described = {"message": words, "type": kind, "request_id": new_request_id()}
+    described = {"message": words, "type": kind, "request_id": request_id}
     return to_json({"error": described}, status, headers)
 
 

@@ -19,7 +19,7 @@ from app.access import SIGNED_IN_S, Access
 from app.handling import route_class
 from app.metrics import Metrics
 from app.settings import Settings
-from app.sign_in import back_to_page, sign_in_page
+from app.sign_in import back_to_page, sign_in_forms, sign_in_page
 
 _log = logging.getLogger(__name__)
 
@@ -46,6 +46,7 @@ def add_hub_sign_in(app: FastAPI, access: Access, settings: Settings, metrics: M
         server_metadata_url=f"{settings.oauth_provider}/.well-known/openid-configuration",
     )
     router = APIRouter(route_class=route_class(metrics), include_in_schema=False)
+    forms = sign_in_forms(settings)
 
     @router.get(_PATH)
     async def begin(request: Request) -> Response:
@@ -62,14 +63,14 @@ def add_hub_sign_in(app: FastAPI, access: Access, settings: Settings, metrics: M
             user: Mapping[str, Any] = (await hub.authorize_access_token(request))["userinfo"]
         except OAuthError as error:
             _log.warning("a sign-in with Hugging Face failed: %s", error)
-            return sign_in_page(request, "Hugging Face did not confirm it. Try again.", 401)
+            return sign_in_page(request, "Hugging Face did not confirm it. Try again.", forms, 401)
         finally:
             request.session.clear()
         if not _is_owner(user, settings.space_owner):
             name = user.get("preferred_username", "somebody")
             _log.warning("%s signed in with Hugging Face, and is not the owner", ascii(name))
             words = f"You are {name}; the operator is {settings.space_owner}, who owns this Space."
-            return sign_in_page(request, words, 403)
+            return sign_in_page(request, words, forms, 403)
         response = back_to_page(request)
         response.set_cookie(
             **access.cookie_rules(request), value=access.new_cookie(), max_age=SIGNED_IN_S

@@ -1,5 +1,6 @@
 """Looking into a version: its scores, its mistakes, and the very photos of them."""
 
+import logging
 from dataclasses import dataclass
 from typing import Final
 
@@ -8,9 +9,12 @@ import numpy as np
 from data.labels import NONE_OF_THESE
 from data.store import DatasetStore, StoredImage
 from models.card import card_text
+from models.errors import ModelError
 from models.examination import EXAMINATION_NAME, Examination, read_examination
 from models.manifest import ModelManifest
 from models.registry import ModelRegistry
+
+_log = logging.getLogger(__name__)
 
 RELIABILITY_BINS: Final = 10
 
@@ -154,5 +158,13 @@ class InspectionService:
         return self._store.read(image)
 
     def _examination(self, version: str) -> Examination | None:
+        """Return what is known of the single images; None for nothing, as of one that is damaged.
+
+        The version's scores stand in its manifest, and are shown all the same.
+        """
         path = self._registry.get(version).folder / EXAMINATION_NAME
-        return read_examination(path) if path.exists() else None
+        try:
+            return read_examination(path) if path.exists() else None
+        except ModelError as error:
+            _log.error("%s is shown without its photos: %s", version, error)
+            return None

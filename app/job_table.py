@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from sqlalchemy import (
     Column,
@@ -19,10 +19,8 @@ from sqlalchemy import (
     update,
 )
 
-from app.errors import JobNotFound, TooManyJobs
+from app.errors import JobNotFound
 from data.database import open_database
-
-MAX_QUEUED: Final = 5
 
 
 class JobState(StrEnum):
@@ -112,21 +110,12 @@ class JobTable:
         self._engine = open_database(path, _metadata)
 
     def submit(self, mode: str, reason: str) -> Job:
-        """Queue a job, and return it; one of that mode that waits already is returned instead.
-
-        Raises:
-            TooManyJobs: as many wait as may.
-        """
+        """Queue a job, and return it; one of that mode that waits already is returned instead."""
         with self._engine.begin() as connection:
             connection.exec_driver_sql("BEGIN IMMEDIATE")  # two at once must not both find none
-            waiting = connection.execute(
-                select(_jobs).where(_jobs.c.state == JobState.QUEUED).order_by(_jobs.c.id)
-            ).all()
-            for row in waiting:
-                if row.mode == mode:
-                    return _job(row._mapping)
-            if len(waiting) >= MAX_QUEUED:
-                raise TooManyJobs(len(waiting))
+            waiting = select(_jobs).where(_jobs.c.state == JobState.QUEUED, _jobs.c.mode == mode)
+            if row := connection.execute(waiting.order_by(_jobs.c.id)).first():
+                return _job(row._mapping)
             values = {
                 "mode": mode,
                 "state": JobState.QUEUED,
@@ -135,8 +124,8 @@ class JobTable:
                 "attempts": 0,
                 "message": "",
             }
-            inserted = connection.execute(insert(_jobs).values(values)).inserted_primary_key
-        return self.get(int(inserted[0])) if inserted else self.list(1)[0]
+            job_id = connection.execute(insert(_jobs).values(values)).lastrowid
+        return self.get(job_id)
 
     def get(self, job_id: int) -> Job:
         """Return the job of that number.

@@ -95,11 +95,7 @@ class JobRunner:
         self._thread.start()
 
     def submit(self, mode: str, reason: str) -> Job:
-        """Queue a job, and return it.
-
-        Raises:
-            TooManyJobs: as many wait as may.
-        """
+        """Queue a job, and return it; one of that mode that waits already is returned instead."""
         job = self._table.submit(mode, reason)
         self._wake.set()
         return job

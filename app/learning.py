@@ -7,6 +7,7 @@ version that passed is served.
 
 from collections import Counter
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -24,7 +25,12 @@ from data.sources import PUBLIC_SOURCES
 from data.splits import Split
 from data.state import jobs_dir, store_dir
 from data.store import DatasetStore, StoredImage
-from data.sufficiency import MIN_NEW_CLASS, nothing_to_judge_by, too_few_to_rehearse
+from data.sufficiency import (
+    MIN_NEW_CLASS,
+    nothing_to_judge_by,
+    too_few_to_learn,
+    too_few_to_rehearse,
+)
 from models.errors import ModelError, VersionInUse
 from models.jobs import (
     FETCH,
@@ -125,7 +131,6 @@ class LearningService:
         Raises:
             BadRequest: there is no such mode.
             NotReady: it cannot start, and why.
-            TooManyJobs: as many wait as may.
         """
         readiness = self.readiness(mode)
         if not readiness.ready:
@@ -149,9 +154,6 @@ class LearningService:
 
         What is there already is neither downloaded nor added again. One that waits or runs already
         is returned instead: another would find nothing left to do.
-
-        Raises:
-            TooManyJobs: as many wait as may.
         """
         return self.fetching() or self._runner.submit(FETCH, reason)
 
@@ -172,14 +174,15 @@ class LearningService:
         for (source, label, split), count in self._store.counts().items():
             counts[label, split] += count
             if split != Split.TEST and (source not in _PUBLIC or label not in active.labels):
-                fresh[label] += count
+                # A thorough retraining keeps those of validation to choose by.
+                fresh[label] += count if mode == "quick" or split == Split.TRAIN else 0
         if mode == "quick":
             fresh -= self._rehearsed(active.version)
-        few = {n: c for n, c in fresh.items() if n not in active.labels and c < MIN_NEW_CLASS}
-        learns = {n: c for n, c in sorted(fresh.items()) if n not in few}
+        few = too_few_to_learn(fresh, active.labels)
+        learns = {n: c for n, c in sorted(fresh.items()) if c and n not in few}
         notes = [
             f"{spoken(n)} is left out: {c} of {MIN_NEW_CLASS} photos to learn from."
-            for n, c in sorted(few.items())
+            for n, c in few.items()
         ]
         problems = []
         if find_spec("tensorflow") is None:
@@ -260,8 +263,8 @@ class LearningService:
         job = self._table.get(job_id)
         gate = None
         if job.version:
-            published = {v.version: v for v in self._registry.list()}.get(job.version)
-            gate = published.manifest.gate if published else None
+            with suppress(ModelError):  # deleted since, or damaged
+                gate = self._registry.get(job.version).manifest.gate
         return job.to_dict() | {
             "progress": read_progress(self._runner.folder_of(job_id)),
             "gate": gate.model_dump() | {"passed": gate.passed} if gate else None,
@@ -326,7 +329,8 @@ class LearningService:
         """
         if override and not reason.strip():
             raise BadRequest("To override the gate, say why: the reason is kept with the version.")
-        said = f"overriding the gate: {reason.strip()}" if override else reason.strip() or _BY_HAND
+        overrides = override and self._registry.get(version).manifest.rejected
+        said = f"overriding the gate: {reason.strip()}" if overrides else reason.strip() or _BY_HAND
         manifest = self._service.swap(version, said[:500], override=override)
         return _describe(self._registry.get(manifest.version), manifest.version)
 
@@ -350,7 +354,7 @@ class LearningService:
         if version == self._service.health()["version"]:
             raise VersionInUse(f"{version} is live; put another one live before you delete it.")
         if self.is_busy():
-            raise VersionInUse("A retraining is running; delete versions when it is over.")
+            raise VersionInUse("A job is running; delete versions when it is over.")
         self._registry.delete(version)
         return what
 

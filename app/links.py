@@ -111,6 +111,7 @@ class Links:
                     transport=self._transport or PublicHosts(self._tls),
                     follow_redirects=True,
                     max_redirects=_MAX_REDIRECTS,
+                    timeout=_TIMEOUT_S,  # of each step; httpx's own is 5 s
                 ) as client,
                 # Not compressed: a few bytes must not become many before they are counted.
                 client.stream("GET", url, headers={"Accept-Encoding": "identity"}) as response,

@@ -54,6 +54,7 @@ from app.settings import Settings
 from app.uploads import unpack
 
 PREDICT_PATH: Final = "/api/predict"
+_UPLOADS_AT_ONCE: Final = 2
 ROUTES: Final = {
     "/api/health": "GET",
     "/api/health/live": "GET",
@@ -230,6 +231,8 @@ def _add_collection_routes(
     router: APIRouter, collection: CollectionService, settings: Settings, intake: Intake
 ) -> None:
     """Add the routes that take photos and tell how many there are."""
+    # Each holds a thread, and waits there for others; health and status need some of them too.
+    turns = asyncio.Semaphore(_UPLOADS_AT_ONCE)
 
     @router.post(
         "/upload_retrain_data",
@@ -245,14 +248,17 @@ def _add_collection_routes(
         """
         with intake.request() as take:
             body = await read_upload(request, settings, take)
-            files = await asyncio.to_thread(unpack, body.files, settings, request.state.request_id)
-            report = await asyncio.to_thread(
-                collection.upload,
-                files,
-                body.class_name,
-                keep=not body.dry_run,
-                relabel=body.relabel,
-            )
+            async with turns:
+                files = await asyncio.to_thread(
+                    unpack, body.files, settings, request.state.request_id
+                )
+                report = await asyncio.to_thread(
+                    collection.upload,
+                    files,
+                    body.class_name,
+                    keep=not body.dry_run,
+                    relabel=body.relabel,
+                )
             return to_json(report.to_dict())
 
     @router.get("/classes", response_model=list[ClassProgress], responses=OPERATOR_ERRORS)

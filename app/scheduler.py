@@ -2,6 +2,7 @@
 
 import logging
 import re
+import threading
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -138,6 +139,8 @@ class Scheduler:
         self._count_new = count_new
         self._schedule = _read(path)
         self._scheduler = BackgroundScheduler(timezone=UTC)
+        self._setting = threading.Lock()  # one schedule takes the place of another in several steps
+        self._told = ""  # why photos that were enough started nothing
 
     @property
     def schedule(self) -> Schedule:
@@ -156,9 +159,10 @@ class Scheduler:
     def set(self, schedule: Schedule) -> None:
         """Keep another schedule, also after a restart."""
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(self._path, schedule.model_dump_json(indent=2).encode())
-        self._schedule = schedule
-        self._apply()
+        with self._setting:
+            write_atomically(self._path, schedule.model_dump_json(indent=2).encode())
+            self._schedule = schedule
+            self._apply()
 
     def next_start(self) -> datetime | None:
         """Return when a retraining starts next by the clock, in UTC; None for never."""
@@ -219,13 +223,17 @@ class Scheduler:
         """Start a job if enough photos are new; called every half minute."""
         wanted = self._schedule.after_images
         if wanted and (count := self._count_new()) >= wanted:
-            self._start(f"after {count} new photos")
+            self._told = self._start(f"after {count} new photos", self._told)
 
-    def _start(self, reason: str) -> None:
+    def _start(self, reason: str, told: str = "") -> str:
+        """Start a job, or return why that cannot be; it is logged unless it was ``told`` before."""
         try:
             self._submit(self._schedule.mode, reason)
-        except Exception as error:  # a full queue or too little data: the next time may be better
-            _log.warning("no retraining %s: %s", reason, error)
+        except Exception as error:  # too little data, or a full disk: the next time may be better
+            if str(error) != told:
+                _log.warning("no retraining %s: %s", reason, error)
+            return str(error)
+        return ""
 
 
 def _shown(given: object) -> str:

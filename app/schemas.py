@@ -1,7 +1,8 @@
 """What the REST routes take and give, as OpenAPI shows it at ``/docs``.
 
-Only the documentation is made from these; the answers are made by ``app.results`` and
-``app.service``, without a second validation on the way out.
+``RetrainBody`` and ``ActivateBody`` check what comes in. The others are for the documentation
+alone; the answers are made by ``app.results`` and ``app.service``, without a second validation on
+the way out.
 """
 
 from typing import Any, Final
@@ -327,11 +328,12 @@ UPLOAD_REQUEST: Final[dict[str, Any]] = {
                 "schema": {
                     "type": "object",
                     "required": [FIELD],
+                    "additionalProperties": False,
                     "properties": {
                         "class_name": {
                             "type": "string",
                             "maxLength": 40,
-                            "description": "Of all photos; empty for the folder each one lies in.",
+                            "description": "As the query parameter, which goes first.",
                         },
                         FIELD: {
                             "type": "array",
@@ -339,21 +341,47 @@ UPLOAD_REQUEST: Final[dict[str, Any]] = {
                             "items": _BINARY,
                             "description": "Photos, or a zip of them; repeat the field.",
                         },
-                        "relabel": {"type": "boolean", "default": False},
-                        "dry_run": {"type": "boolean", "default": False},
+                        "relabel": {
+                            "type": "boolean",
+                            "description": "As the query parameter, which goes first.",
+                        },
+                        "dry_run": {
+                            "type": "boolean",
+                            "description": "As the query parameter, which goes first.",
+                        },
                     },
                 }
             }
         },
-    }
+    },
+    "parameters": [
+        {
+            "name": "class_name",
+            "in": "query",
+            "schema": {"type": "string", "maxLength": 40},
+            "description": "Of all photos; empty for the folder each one lies in.",
+        },
+        {
+            "name": "relabel",
+            "in": "query",
+            "schema": {"type": "boolean", "default": False},
+            "description": "Photos that are here under another class take this one.",
+        },
+        {
+            "name": "dry_run",
+            "in": "query",
+            "schema": {"type": "boolean", "default": False},
+            "description": "Only say what would become of the photos.",
+        },
+    ],
 }
 OPERATOR_ERRORS: Final[dict[int | str, dict[str, Any]]] = {
     401: {"model": ErrorBody, "description": "The operator's token is missing or wrong."},
     403: {"model": ErrorBody, "description": "Only for the operator, and nobody is one here."},
-    429: {"model": ErrorBody, "description": "Too many requests, wrong tokens or waiting jobs."},
+    429: {"model": ErrorBody, "description": "Too many requests or wrong tokens."},
 }
 UPLOAD_ERRORS: Final[dict[int | str, dict[str, Any]]] = OPERATOR_ERRORS | {
-    400: {"model": ErrorBody, "description": "Malformed request, or no photo in it."},
+    400: {"model": ErrorBody, "description": "Malformed request, unknown option, or no photo."},
     413: {"model": ErrorBody, "description": "Too many bytes, files or classes."},
     415: {"model": ErrorBody, "description": "Not multipart."},
     422: {"model": ErrorBody, "description": "The class name breaks the rules."},
@@ -362,7 +390,10 @@ UPLOAD_ERRORS: Final[dict[int | str, dict[str, Any]]] = OPERATOR_ERRORS | {
 LEARNING_ERRORS: Final[dict[int | str, dict[str, Any]]] = OPERATOR_ERRORS | {
     400: {"model": ErrorBody, "description": "Malformed request, or a value out of range."},
     404: {"model": ErrorBody, "description": "No such job or version."},
-    409: {"model": ErrorBody, "description": "It cannot start, or the version was rejected."},
+    409: {
+        "model": ErrorBody,
+        "description": "It cannot start, or the version is rejected or damaged.",
+    },
     507: {"model": ErrorBody, "description": "The server's disk is full; nothing was kept."},
 }
 PREDICT_ERRORS: Final[dict[int | str, dict[str, Any]]] = {

@@ -21,7 +21,7 @@ from data.archives import (
 )
 from data.errors import InvalidArchive, InvalidImage
 
-_ZIP_START: Final = b"PK\x03\x04"
+_ZIP_STARTS: Final = (b"PK\x03\x04", b"PK\x05\x06")  # the second of one that holds nothing
 
 
 def read_images(
@@ -38,7 +38,7 @@ def read_images(
         TooManyFiles: together they hold more images than one request may.
         PayloadTooLarge: together they hold more bytes than one zip may.
     """
-    return _within_limits(iterate_images(paths, settings, request_id), settings)
+    return list(within_limits(iterate_images(paths, settings, request_id), settings))
 
 
 def unpack(
@@ -57,7 +57,7 @@ def unpack(
 
     def members() -> Iterator[ImageFile | tuple[str, Exception]]:
         for file in files:
-            if not file.content.startswith(_ZIP_START):
+            if not is_zip(file.name, file.content):
                 yield file
                 continue
             name = file.name or "the zip"
@@ -67,7 +67,7 @@ def unpack(
             except InvalidArchive as error:
                 yield name, error
 
-    return _within_limits(_or_refusals(members(), request_id), settings)
+    return list(within_limits(_or_refusals(members(), request_id), settings))
 
 
 def iterate_images(
@@ -86,6 +86,34 @@ def iterate_images(
         yield from _or_refusals(_read(path, settings), request_id)
 
 
+def within_limits(
+    files: Iterable[ImageFile | Refusal], settings: Settings
+) -> Iterator[ImageFile | Refusal]:
+    """Yield the files; they are counted while they come, so that no more than these are held.
+
+    Raises:
+        TooManyFiles, PayloadTooLarge: as ``read_images``.
+    """
+    total_bytes = 0
+    for count, file in enumerate(files, 1):
+        if count > settings.max_files:
+            raise TooManyFiles(None, settings.max_files)
+        total_bytes += len(file.content) if isinstance(file, ImageFile) else 0
+        if total_bytes > settings.max_zip_bytes:
+            raise PayloadTooLarge("The selection", settings.max_zip_bytes)
+        yield file
+
+
+def is_zip(name: str, content: bytes) -> bool:
+    """Return whether a file is to be taken for a zip, if only to say what is wrong with it.
+
+    Args:
+        name: of the file; may be empty.
+        content: at least its first bytes.
+    """
+    return content.startswith(_ZIP_STARTS) or name.lower().endswith(".zip")
+
+
 def read_image(path: Path, settings: Settings) -> ImageFile:
     """Return one file and its name.
 
@@ -102,7 +130,7 @@ def read_image(path: Path, settings: Settings) -> ImageFile:
 
 def _read(path: Path, settings: Settings) -> Iterator[ImageFile | tuple[str, Exception]]:
     try:
-        if path.is_dir() or path.suffix.lower() == ".zip":
+        if path.is_dir() or is_zip(path.name, _first_bytes(path)):
             with open_archive(path, _limits(settings)) as archive:
                 yield from _members(archive, path.name, settings)
         else:
@@ -111,6 +139,11 @@ def _read(path: Path, settings: Settings) -> Iterator[ImageFile | tuple[str, Exc
         yield path.name, error
     except OSError as error:  # its own words would tell where the server keeps the file
         yield path.name, BadRequest(f"{path.name} cannot be read: {error.strerror}.")
+
+
+def _first_bytes(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(4)
 
 
 def _limits(settings: Settings) -> ArchiveLimits:
@@ -154,22 +187,6 @@ def _or_refusals(
         else:
             name, error = item
             yield Refusal(name, describe_error(error, request_id)[1])
-
-
-def _within_limits(
-    items: Iterable[ImageFile | Refusal], settings: Settings
-) -> list[ImageFile | Refusal]:
-    """Return the items; they are counted while they come, so that no more than these are held."""
-    found: list[ImageFile | Refusal] = []
-    total_bytes = 0
-    for item in items:
-        found.append(item)
-        if len(found) > settings.max_files:
-            raise TooManyFiles(None, settings.max_files)
-        total_bytes += len(item.content) if isinstance(item, ImageFile) else 0
-        if total_bytes > settings.max_zip_bytes:
-            raise PayloadTooLarge("The selection", settings.max_zip_bytes)
-    return found
 
 
 def _is_hidden(name: str) -> bool:

@@ -3,12 +3,23 @@
 The app asks before a retraining starts, and the retraining again: the photos may change in between.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Final
 
 from data.splits import Split
 
 MIN_NEW_CLASS: Final = 10  # photos to learn from, for a class that is new
+
+
+def too_few_to_learn(photos: Mapping[str, int], known: Collection[str]) -> dict[str, int]:
+    """Return those new classes that a retraining leaves out, and how many photos each has.
+
+    Args:
+        photos: to learn from, by label: all new ones but those of the split ``test`` for a quick
+            retraining, those of the split ``train`` for a thorough one.
+        known: labels of the version that it would go on from; of these any number is enough.
+    """
+    return {n: c for n, c in sorted(photos.items()) if n not in known and c < MIN_NEW_CLASS}
 
 
 def too_few_to_rehearse(

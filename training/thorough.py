@@ -12,7 +12,12 @@ from typing import Final
 from data.labels import NONE_OF_THESE, spoken
 from data.snapshot import Snapshot
 from data.splits import Split
-from data.sufficiency import MIN_NEW_CLASS, nothing_to_judge_by, too_few_to_rehearse
+from data.sufficiency import (
+    MIN_NEW_CLASS,
+    nothing_to_judge_by,
+    too_few_to_learn,
+    too_few_to_rehearse,
+)
 from models.manifest import ModelManifest
 from models.registry import ModelRegistry, ModelVersion
 from training.config import SMOOTHING, TRAIN_SIDE, TrainConfig
@@ -51,6 +56,11 @@ def thorough_retrain(
         NotEnoughData: the store cannot rehearse or judge a class of the version.
     """
     enough = teachable(snapshot, start.manifest)
+    if few := {i.label for i in snapshot.images} - {i.label for i in enough.images}:
+        on_stage(
+            f"{', '.join(map(spoken, sorted(few)))}: left out, with fewer than {MIN_NEW_CLASS} "
+            "photos to learn from"
+        )
     return retrain(
         enough,
         thorough_config(start.manifest),
@@ -93,7 +103,8 @@ def teachable(snapshot: Snapshot, start: ModelManifest) -> Snapshot:
             f"{', '.join(map(spoken, missing))} there are too few. Fetch the base "
             "data set (python -m data fetch grocery), or retrain quickly, which needs none of them."
         )
-    labels = {i.label for i in snapshot.images if counts[i.label, Split.TRAIN] >= MIN_NEW_CLASS}
+    to_learn = {label: counts[label, Split.TRAIN] for label, _ in list(counts)}
+    labels = set(to_learn) - set(too_few_to_learn(to_learn, start.labels))
     if unjudged := nothing_to_judge_by(sorted(labels - set(start.labels)), counts):
         raise NotEnoughData(
             f"All photos of {', '.join(map(spoken, unjudged))} are to learn from, and none is "

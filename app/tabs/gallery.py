@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 from typing import Any, Final
 
 import gradio as gr
@@ -25,6 +26,7 @@ from data.labels import spoken
 from data.store import StoredImage
 
 _LAST_PAGE: Final = 1_000_000
+_MOST_TRIED: Final = 1_000
 _ANY: Final = "any"
 _CONFIRM_ERASE: Final = (
     "() => { if (!confirm('Delete all removed photos for good? They cannot be put back.')) "
@@ -103,7 +105,12 @@ def build_gallery(
         return notice(f"It is {spoken(name or '')} now.")
 
     def undo(digests: list[str]) -> tuple[str, list[str]]:
-        back = collection.restore(digests or [i.digest for i in collection.removed(1)])
+        # One whose pixels are there again stays removed, and must not hide those before it.
+        back = (
+            collection.restore(digests)
+            if digests
+            else any(collection.restore([i.digest]) for i in collection.removed(_MOST_TRIED))
+        )
         words = {0: "There is nothing to put back.", 1: "It is back."}
         return notice(words.get(back, f"{back} are back.")), []
 
@@ -115,7 +122,7 @@ def build_gallery(
     def download(name: str, source: str) -> str:
         path = zip_photos(
             collection,
-            settings.state_dir / "gradio",  # which Gradio serves
+            Path(ready.GRADIO_CACHE),  # which Gradio serves
             label=_chosen(name),
             source=_chosen(source),
             min_free_bytes=settings.min_free_bytes,
@@ -142,11 +149,11 @@ def build_gallery(
     found, chosen, is_open = gr.State([]), gr.State([]), gr.State(False)
     filters, shown = [name, source, page], [gallery, found, count, page, chosen]
 
-    def choices() -> tuple[Any, Any, Any]:
-        classes = class_choices(collection)
+    def choices(name_now: str, source_now: str) -> tuple[Any, Any, Any]:
+        classes, sources = class_choices(collection), collection.sources()
         return (
-            gr.Dropdown(choices=[(_ANY, _ANY), *classes]),
-            gr.Dropdown(choices=[_ANY, *collection.sources()]),
+            _offer([(_ANY, _ANY), *classes], name_now),
+            _offer([(_ANY, _ANY), *((name, name) for name in sources)], source_now),
             gr.Dropdown(choices=classes),
         )
 
@@ -155,7 +162,7 @@ def build_gallery(
 
     def follow(step: Dependency) -> None:
         step.then(show_if_open, [is_open, *filters], shown, **QUIET)
-        step.then(choices, None, [name, source, to], **QUIET)
+        step.then(choices, [name, source], [name, source, to], **QUIET)
 
     gr.on([name.change, source.change, page.submit, page.change], show, filters, shown, **QUIET)
     gallery.select(choose, [found], [details, chosen], **QUIET)
@@ -164,7 +171,7 @@ def build_gallery(
     ).success(None, js="() => document.querySelector('#gallery-zip').click()", **QUIET)
     box.expand(lambda: True, None, is_open, **QUIET)
     box.collapse(lambda: False, None, is_open, **QUIET)
-    box.expand(choices, None, [name, source, to], **QUIET)
+    box.expand(choices, [name, source], [name, source, to], **QUIET)
     box.expand(show, filters, shown, **QUIET)
     steps = [
         remove_button.click(remove, chosen, [details, removed], **QUIET),
@@ -175,6 +182,13 @@ def build_gallery(
     for step in steps:
         follow(step)
     return undo_button, erase_button, steps, follow
+
+
+def _offer(choices: list[tuple[str, str]], now: str) -> gr.Dropdown:
+    """Return a filter with these choices; what is chosen stays, unless it is none of them."""
+    if now in (value for _, value in choices):
+        return gr.Dropdown(choices=choices)
+    return gr.Dropdown(choices=choices, value=_ANY)
 
 
 def _chosen(choice: str) -> str | None:

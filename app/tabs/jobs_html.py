@@ -6,8 +6,9 @@ from html import escape
 from typing import Any, Final
 
 from app.learning import Readiness
-from app.tabs.cards import pretty
+from app.tabs.cards import counted, pretty
 from app.tabs.model_html import history_charts
+from app.tabs.status_html import when
 from models.jobs import FETCH
 
 _WORDS: Final = {
@@ -35,7 +36,7 @@ def readiness_html(readiness: Readiness) -> str:
             f'<ul class="fc-plain">{items}</ul></section>'
         )
     rows = "".join(
-        f"<li><b>{escape(pretty(label))}</b> {count:,} photos</li>"
+        f"<li><b>{escape(pretty(label))}</b> {counted(count, 'photo')}</li>"
         for label, count in readiness.learns.items()
     )
     notes = "".join(f'<p class="fc-warn">{escape(note)}</p>' for note in readiness.notes)
@@ -109,8 +110,8 @@ def _recalls(gate: dict[str, Any]) -> str:
         f'<h5>{escape(name)}</h5><ol class="fc-pairs">'
         + "".join(
             f'<li><span class="fc-bar-label">{escape(pretty(label))}</span>'
-            f'<span class="fc-pair">{_track(r["active_recall"], "before")}'
-            f"{_track(r['recall'], 'now')}</span>"
+            f'<span class="fc-pair" role="img" aria-label="{_in_words(r)}">'
+            f"{_track(r['active_recall'], 'before')}{_track(r['recall'], 'now')}</span>"
             f'<span class="fc-bar-value">{r["recall"]:.0%} of {r["images"]}</span></li>'
             for label, r in by_label.items()
         )
@@ -126,9 +127,15 @@ def _recalls(gate: dict[str, Any]) -> str:
     )
 
 
-def _track(share: float | None, when: str) -> str:
+def _in_words(recall: dict[str, Any]) -> str:
+    """Return what a pair of bars shows."""
+    before = recall["active_recall"]
+    return f"{'new' if before is None else f'before {before:.0%}'}, now {recall['recall']:.0%}"
+
+
+def _track(share: float | None, kind: str) -> str:
     return (
-        f'<span class="fc-track"><span class="fc-fill fc-{when}" style="width:{share or 0:.1%}">'
+        f'<span class="fc-track"><span class="fc-fill fc-{kind}" style="width:{share or 0:.1%}">'
         "</span></span>"
     )
 
@@ -138,7 +145,7 @@ def jobs_html(jobs: Sequence[dict[str, Any]]) -> str:
     if not jobs:
         return '<p class="fc-hint">None so far.</p>'
     rows = "".join(
-        f"<tr><th>{job['job_id']}</th><td>{_when(job['queued_at'])}</td><td>{_MODES[job['mode']]}"
+        f"<tr><th>{job['job_id']}</th><td>{when(job['queued_at'])}</td><td>{_MODES[job['mode']]}"
         f"</td><td>{escape(job['reason'])}</td><td>{_state(job)}</td>"
         f"<td>{job['version'] or '-'}</td></tr>"
         for job in jobs
@@ -155,14 +162,14 @@ def models_html(models: Sequence[dict[str, Any]], activations: Sequence[dict[str
     tests = sorted({name for model in models for name in model["accuracy"]})
     head = "".join(f"<th>{escape(name).replace('/', '/<wbr>')}</th>" for name in tests)
     rows = "".join(
-        f"<tr><th>{escape(m['version'])}{_mark(m)}</th><td>{_when(m['created_at'])}</td>"
+        f"<tr><th>{escape(m['version'])}{_mark(m)}</th><td>{when(m['created_at'])}</td>"
         f"<td>{_MODES.get(m['mode'], escape(m['mode']))}</td><td>{len(m['classes'])}</td>"
         + "".join(f"<td>{_share(m['accuracy'].get(name))}</td>" for name in tests)
         + "</tr>"
         for m in models
     )
     changes = "".join(
-        f"<li>{_when(a['at'])}: <b>{escape(a['version'])}</b> {escape(a['reason'])}</li>"
+        f"<li>{when(a['at'])}: <b>{escape(a['version'])}</b> {escape(a['reason'])}</li>"
         for a in activations[:20]
     )
     log = (
@@ -182,7 +189,7 @@ def schedule_html(schedule: dict[str, Any]) -> str:
     """Return when a retraining starts next by itself."""
     parts = []
     if schedule["next_start"]:
-        parts.append(f"next by the clock on {_when(schedule['next_start'])}")
+        parts.append(f"next by the clock on {when(schedule['next_start'])}")
     if schedule["after_images"]:
         parts.append(
             f"when {schedule['after_images']:,} photos are new ({schedule['new_photos']:,} are now)"
@@ -254,10 +261,6 @@ def _lasted(job: dict[str, Any]) -> str:
     begun, ended = (datetime.fromisoformat(job[key]) for key in ("started_at", "ended_at"))
     seconds = int((ended - begun).total_seconds())
     return f", {seconds // 60} min {seconds % 60} s" if seconds >= 60 else f", {seconds} s"
-
-
-def _when(iso: str) -> str:
-    return datetime.fromisoformat(iso).astimezone(UTC).strftime("%d %b, %H:%M UTC")
 
 
 def _share(value: float | None) -> str:

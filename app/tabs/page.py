@@ -20,7 +20,7 @@ from app.pages import OtherSignIn
 from app.results import new_request_id
 from app.service import PredictionService
 from app.settings import Settings
-from app.sign_in import FORM, HUB_LINK, SIGN_OUT_FORM
+from app.sign_in import SIGN_OUT_FORM, sign_in_forms
 from app.tabs import predict, retrain, status, upload
 from app.tabs.looks import APPLE
 
@@ -177,14 +177,13 @@ def closed_html(what: str, role: Role, settings: Settings) -> str:
     """
     if role == Role.VISITOR:
         words = f"{what} is the operator's."
-        form = (HUB_LINK if settings.has_hub_sign_in else "") + (
-            FORM if settings.admin_token else ""
-        )
     else:
         words = (
             f"{what} is the operator's, and off: other machines can reach this server, and it has "
             "no token to tell the operator by. Set <code>FRUIT_ADMIN_TOKEN</code> and start it "
             "again, or run it on your own machine (address 127.0.0.1)."
         )
-        form = ""
-    return f'<section class="fc-card"><h2>For the operator</h2><p>{words}</p>{form}</section>'
+    return (
+        f'<section class="fc-card"><h2>For the operator</h2><p>{words}</p>'
+        f"{sign_in_forms(settings)}</section>"
+    )

@@ -1,24 +1,38 @@
 """The Predict tab: photos in, named fruit out; and the Gradio API endpoint ``predict``."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from html import escape
+from itertools import islice
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar
 
 import gradio as gr
 
 from app.collection import CollectionService
-from app.errors import BadRequest, gradio_error
-from app.results import ImageFile, Refusal, new_request_id
+from app.errors import (
+    BadRequest,
+    Overloaded,
+    TooManyFiles,
+    describe_error,
+    gradio_error,
+)
+from app.results import ImageFile, Prediction, Refusal, new_request_id
 from app.service import PredictionService
 from app.settings import Settings
 from app.tabs import cards
-from app.tabs.thumbnails import LARGE_PX, SMALL_PX, heat_uri, thumbnail_uri
-from app.uploads import read_image, read_images
+from app.tabs.photos import QUIET
+from app.tabs.thumbnails import SMALL_PX, photo_and_heat, thumbnail_uri
+from app.uploads import iterate_images, read_image, within_limits
 from data.labels import spoken
 
 T = TypeVar("T")
 
+# A photo may take half a gigabyte while it is decoded to be shown, and Gradio runs forty handlers
+# at once: these many have photos in memory, each so many files.
+_AT_ONCE: Final = 2
+_CHUNK: Final = 8
 # gr.File has no paste, so a paste anywhere on the page goes into its file input; but not one into a
 # text field of what a spreadsheet or a word processor copies, text with a picture of it. `accept`
 # opens the camera roll on a phone; it is set here and not by `file_types`, because Gradio would
@@ -85,16 +99,60 @@ def build_tab(
         settings: limits of uploads.
         examples: pictures to try.
     """
+    # And not a semaphore, where who reads many photos would come before those who wait.
+    readers = ThreadPoolExecutor(_AT_ONCE, "predict-tab")
+
+    def in_turn(work: Callable[[], T], wait_s: float | None) -> T:
+        """Return what the work gives once it may have photos in memory.
+
+        Raises:
+            Overloaded: it waited too long, so that it was not begun.
+        """
+        future = readers.submit(work)
+        try:
+            return future.result(wait_s)
+        except TimeoutError:
+            if not future.cancel():  # it has begun
+                return future.result()
+            service.metrics.refused(Overloaded.__name__)
+            raise Overloaded(settings.max_wait_s) from None
 
     def answer(paths: Sequence[str] | str | None) -> tuple[str, Any, str, Any, str]:
         """Return the answer, and ask whether it was right where it is that to one photo."""
         chosen = [paths] if isinstance(paths, str) else paths or []
-        html, path = _guarded(lambda request_id: _answer(service, settings, chosen, request_id))
+        html, path = _guarded(lambda request_id: answer_all(chosen, request_id))
         asks = collection is not None and bool(path)
         names = collection.classes() if collection and asks else []
         choices = [(cards.pretty(name), name) for name in names]
         asked = path if asks else ""
         return html, gr.Column(visible=asks), asked, gr.Dropdown(choices=choices, value=None), ""
+
+    def answer_all(paths: Sequence[str], request_id: str) -> tuple[str, str]:
+        """Return the HTML that answers the files, and the path of the photo where it was one.
+
+        One gets a card, several a table; there is no path of what was refused or lay in a zip.
+        """
+        if not paths:
+            return cards.EMPTY, ""
+        if len(paths) > settings.max_files:
+            raise TooManyFiles(None, settings.max_files)
+        files = within_limits(iterate_images(map(Path, paths), settings, request_id), settings)
+        shown: list[_Shown] = []
+        is_last = False
+        while not is_last:
+            # Only the first may wait too long.
+            wait_s = None if shown else settings.max_wait_s
+            work = partial(_answer_some, service, settings, files, request_id, is_first=not shown)
+            some = in_turn(work, wait_s)
+            shown += some
+            is_last = len(some) < _CHUNK
+        if len(shown) > 1:
+            return cards.answers_table([s.answer for s in shown], [s.photo for s in shown]), ""
+        only = shown[0]
+        if isinstance(only.answer, Refusal):
+            return cards.refusal_card(only.answer), ""
+        path = paths[0] if only.name == Path(paths[0]).name else ""  # else it lay in a zip
+        return cards.prediction_card(only.answer, only.photo, only.heat), path
 
     def answer_and_clear(
         paths: Sequence[str] | None,
@@ -192,14 +250,13 @@ def build_tab(
         "trigger_mode": "multiple",
         "scroll_to_output": True,  # on a phone the answer lies below the fold
     }
-    quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
     answered = [result, question, asked, truth, thanks]
     photos.upload(answer_and_clear, photos, [*answered, photos], **shown).failure(
         # What was refused must not be among the next photos, nor the last answer's question stay.
-        lambda: (None, gr.Column(visible=False), ""), None, [photos, question, asked], **quiet
+        lambda: (None, gr.Column(visible=False), ""), None, [photos, question, asked], **QUIET
     )  # fmt: skip
     camera.input(answer, camera, answered, **shown)
-    send.click(suggest, [asked, truth], thanks, **quiet)
+    send.click(suggest, [asked, truth], thanks, **QUIET)
 
     # An endpoint of its own for clients. A File component and not gr.api: only a component's
     # preprocessing makes sure that the file named by the caller is one that the caller uploaded.
@@ -215,36 +272,46 @@ def build_tab(
     )
 
 
-def _answer(
-    service: PredictionService, settings: Settings, paths: Sequence[str], request_id: str
-) -> tuple[str, str]:
-    """Return the HTML that answers the files, and the path of the photo where it was one.
+class _Shown(NamedTuple):
+    """What is kept of a file once it is answered."""
 
-    One gets a card, several a table; there is no path of what was refused or lay in a zip.
-    """
-    if not paths:
-        return cards.EMPTY, ""
-    files = read_images([Path(path) for path in paths], settings, request_id)
-    answers = service.predict_many(files, explain=len(files) == 1, request_id=request_id)
-    side_px = LARGE_PX if len(files) == 1 else SMALL_PX
-    thumbnails = [
-        thumbnail_uri(file.content, side_px, settings.image_limits)
-        if isinstance(file, ImageFile)
-        else ""
-        for file in files
-    ]
-    if len(answers) > 1:
-        return cards.answers_table(answers, thumbnails), ""
-    if isinstance(answers[0], Refusal):
-        return cards.refusal_card(answers[0]), ""
-    shown = files[0]
-    heat = (
-        heat_uri(shown.content, answers[0].heat_map, settings.image_limits)
-        if isinstance(shown, ImageFile) and answers[0].heat_map
-        else ""
-    )
-    path = "" if Path(paths[0]).suffix.lower() == ".zip" else paths[0]
-    return cards.prediction_card(answers[0], thumbnails[0], heat), path
+    name: str  # of the file; of one in a zip its path there
+    answer: Prediction | Refusal
+    photo: str  # a data URI; empty for none
+    heat: str = ""  # the same, with the heat map over it
+
+
+def _answer_some(
+    service: PredictionService,
+    settings: Settings,
+    files: Iterator[ImageFile | Refusal],
+    request_id: str,
+    *,
+    is_first: bool,
+) -> list[_Shown]:
+    """Return the answers to the next files; one file alone is shown large, and explained."""
+    some = list(islice(files, _CHUNK))
+    if not some:
+        return []
+    alone = is_first and len(some) == 1
+    try:
+        answers = service.predict_many(some, explain=alone, request_id=request_id)
+    except Overloaded as error:
+        if is_first:
+            raise
+        busy = describe_error(error, request_id)[1]  # and what was answered before is not lost
+        answers = [f if isinstance(f, Refusal) else Refusal(f.name, busy) for f in some]
+    return [_shown(file, answer, settings) for file, answer in zip(some, answers, strict=True)]
+
+
+def _shown(file: ImageFile | Refusal, answer: Prediction | Refusal, settings: Settings) -> _Shown:
+    if isinstance(file, Refusal):
+        return _Shown(file.name, answer, "")
+    if isinstance(answer, Prediction) and answer.heat_map:
+        pictures = photo_and_heat(file.content, answer.heat_map, settings.image_limits)
+        return _Shown(file.name, answer, *pictures)
+    photo = thumbnail_uri(file.content, SMALL_PX, settings.image_limits)
+    return _Shown(file.name, answer, photo)
 
 
 def _suggest(

@@ -1,15 +1,16 @@
-"""The Retrain tab: start, follow, compare, put live, roll back; and the API of the same."""
+"""The Retrain tab: start, follow, compare, put live, roll back; and the API of the same.
 
-from collections.abc import Callable
-from typing import Any, Final, TypeVar
+What a handler raises, ``Page`` puts into words.
+"""
+
+from typing import Any, Final
 
 import gradio as gr
 from gradio.events import api
 from pydantic import validate_call
 
-from app.errors import gradio_error
+from app.job_table import Job
 from app.learning import LearningService
-from app.results import new_request_id
 from app.scheduler import CHOICES, Schedule
 from app.tabs.jobs_html import (
     job_html,
@@ -18,8 +19,7 @@ from app.tabs.jobs_html import (
     readiness_html,
     schedule_html,
 )
-
-T = TypeVar("T")
+from app.tabs.photos import QUIET
 
 REFRESH_S: Final = 1.0
 _MODES: Final = [
@@ -80,22 +80,24 @@ def build_tab(learning: LearningService, tab: gr.Tab, others: list[gr.Tab]) -> N
     with gr.Accordion("Earlier retrainings", open=False, elem_id="jobs-box"):
         earlier = gr.HTML(elem_id="jobs")
     seen, shown_job = gr.State(""), gr.State(None)
-    quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
 
     def look(last: str, mode: str) -> tuple[Any, ...]:
         """Return what changed since the last look."""
-        newest = _shown_job(learning)
+        jobs = learning.jobs()
+        newest = _shown_job(jobs)
         running = newest is not None and newest["state"] in ("queued", "running")
         job = learning.job(newest["job_id"]) if newest else None
         models = learning.models()
-        state = (newest["job_id"], newest["state"]) if newest else ()
+        readiness = learning.readiness(mode)  # photos come and go elsewhere, too
         is_fetching = learning.fetching() is not None
-        now = f"{state} {is_fetching} {[m['version'] for m in models]} {_live(models)}"
+        now = (
+            f"{[(j['job_id'], j['state']) for j in jobs]} {is_fetching} "
+            f"{[m['version'] for m in models]} {_live(models)} {readiness}"
+        )
         cancellable = newest["job_id"] if newest else None
         shown = (job_html(job), gr.Button(visible=running), cancellable, now)
         if now == last:
             return (*shown, *(gr.skip() for _ in looked[len(shown) :]))
-        readiness = learning.readiness(mode)
         return (
             *shown,
             readiness_html(readiness),
@@ -103,7 +105,7 @@ def build_tab(learning: LearningService, tab: gr.Tab, others: list[gr.Tab]) -> N
             gr.Button(visible=learning.lacks_base_set(), interactive=not is_fetching),
             models_html(models, learning.activations()),
             gr.Dropdown(choices=[m["version"] for m in models]),
-            jobs_html(learning.jobs()),
+            jobs_html(jobs),
         )
 
     looked = [
@@ -115,51 +117,51 @@ def build_tab(learning: LearningService, tab: gr.Tab, others: list[gr.Tab]) -> N
         return look("", mode)
 
     def start(mode: str) -> None:
-        _call(lambda: learning.retrain(mode))
+        learning.retrain(mode)
 
     def fetch() -> None:
-        _call(learning.fetch_base_set)
+        learning.fetch_base_set()
 
     # Other names than the API's, which Gradio would number otherwise.
     def end(job_id: int | None) -> None:
         if job_id is not None:
-            _call(lambda: learning.cancel(job_id))
+            learning.cancel(job_id)
 
     def put_live(version: str | None, override: bool, reason: str) -> tuple[bool, str]:
         version = _chosen(version)
-        _call(lambda: learning.activate(version, override=override, reason=reason))
+        learning.activate(version, override=override, reason=reason)
         gr.Info(f"{version} is live.")
         return False, ""
 
     def remove(version: str | None) -> None:
         version = _chosen(version)
-        _call(lambda: learning.delete(version))
+        learning.delete(version)
         gr.Info(f"{version} is deleted.")  # and, returning None, no version is chosen any more
 
     def go_back() -> None:
-        gr.Info(f"{_call(learning.roll_back)['version']} is live again.")
+        gr.Info(f"{learning.roll_back()['version']} is live again.")
 
-    timer.tick(look, [seen, mode], looked, queue=False, **quiet)
-    tab.select(refresh, mode, looked, **quiet)
-    tab.select(lambda: gr.Timer(active=True), None, timer, **quiet)
+    timer.tick(look, [seen, mode], looked, queue=False, **QUIET)
+    tab.select(refresh, mode, looked, **QUIET)
+    tab.select(lambda: gr.Timer(active=True), None, timer, **QUIET)
     for other in others:
-        other.select(lambda: gr.Timer(active=False), None, timer, **quiet)
-    mode.change(refresh, mode, looked, **quiet)
-    button.click(start, mode, None, **quiet).then(refresh, mode, looked, **quiet)
-    fetch_button.click(fetch, None, None, js=_ASK_FETCH, **quiet).then(
-        refresh, mode, looked, **quiet
+        other.select(lambda: gr.Timer(active=False), None, timer, **QUIET)
+    mode.change(refresh, mode, looked, **QUIET)
+    button.click(start, mode, None, **QUIET).then(refresh, mode, looked, **QUIET)
+    fetch_button.click(fetch, None, None, js=_ASK_FETCH, **QUIET).then(
+        refresh, mode, looked, **QUIET
     )
-    cancel_button.click(end, shown_job, None, js=_ASK_CANCEL, **quiet).then(
-        refresh, mode, looked, **quiet
+    cancel_button.click(end, shown_job, None, js=_ASK_CANCEL, **QUIET).then(
+        refresh, mode, looked, **QUIET
     )
     activate_button.click(
-        put_live, [version, override, reason], [override, reason], js=_ASK_ACTIVATE, **quiet
-    ).then(refresh, mode, looked, **quiet)
-    back_button.click(go_back, None, None, js=_ASK_ROLL_BACK, **quiet).then(
-        refresh, mode, looked, **quiet
+        put_live, [version, override, reason], [override, reason], js=_ASK_ACTIVATE, **QUIET
+    ).then(refresh, mode, looked, **QUIET)
+    back_button.click(go_back, None, None, js=_ASK_ROLL_BACK, **QUIET).then(
+        refresh, mode, looked, **QUIET
     )
-    delete_button.click(remove, version, version, js=_ASK_DELETE, **quiet).then(
-        refresh, mode, looked, **quiet
+    delete_button.click(remove, version, version, js=_ASK_DELETE, **QUIET).then(
+        refresh, mode, looked, **QUIET
     )
     _add_api(learning)
 
@@ -180,11 +182,7 @@ def _build_schedule(learning: LearningService, tab: gr.Tab) -> None:
         return gr.Textbox(value=CHOICES.get(choice, own), visible=choice == _OWN)
 
     def save(cron: str, after: float | None, mode: str) -> str:
-        _call(
-            lambda: learning.set_schedule(
-                Schedule.of(cron=cron, after_images=int(after or 0), mode=mode)
-            )
-        )
+        learning.set_schedule(Schedule.of(cron=cron, after_images=int(after or 0), mode=mode))
         gr.Info("Kept, also after a restart.")
         return schedule_html(learning.describe_schedule())
 
@@ -202,10 +200,9 @@ def _build_schedule(learning: LearningService, tab: gr.Tab) -> None:
             visible=False, elem_id="cron",
         )  # fmt: skip
         save_button = gr.Button("Save", elem_id="save-schedule")
-    quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
-    tab.select(show, None, [choice, cron, after, mode, note], **quiet)
-    choice.input(choose, [choice, cron], cron, **quiet)
-    save_button.click(save, [cron, after, mode], note, **quiet)
+    tab.select(show, None, [choice, cron, after, mode, note], **QUIET)
+    choice.input(choose, [choice, cron], cron, **QUIET)
+    save_button.click(save, [cron, after, mode], note, **QUIET)
 
 
 def _add_api(learning: LearningService) -> None:
@@ -213,13 +210,11 @@ def _add_api(learning: LearningService) -> None:
 
     def retrain(mode: str = "quick") -> dict[str, Any]:
         """Queue a retraining; as POST /api/retrain."""
-        job = _call(lambda: learning.retrain(mode, "over the API"))
-        return {"job_id": job.id, "state": str(job.state)}
+        return _queued(learning.retrain(mode, "over the API"))
 
     def fetch_base_set() -> dict[str, Any]:
         """Queue the download of the public sets; as POST /api/fetch_base_set."""
-        job = _call(lambda: learning.fetch_base_set("over the API"))
-        return {"job_id": job.id, "state": str(job.state)}
+        return _queued(learning.fetch_base_set("over the API"))
 
     def jobs() -> list[dict[str, Any]]:
         """Return the retrainings, the newest first; as GET /api/jobs."""
@@ -227,11 +222,11 @@ def _add_api(learning: LearningService) -> None:
 
     def job(job_id: int) -> dict[str, Any]:
         """Return one retraining with progress and comparison; as GET /api/jobs/{job_id}."""
-        return _call(lambda: learning.job(job_id))
+        return learning.job(job_id)
 
     def cancel(job_id: int) -> dict[str, Any]:
         """End a retraining; as POST /api/jobs/{job_id}/cancel."""
-        return _call(lambda: learning.cancel(job_id))
+        return learning.cancel(job_id)
 
     def models() -> list[dict[str, Any]]:
         """Return the published versions, the newest first; as GET /api/models."""
@@ -239,15 +234,15 @@ def _add_api(learning: LearningService) -> None:
 
     def activate(version: str, override: bool = False, reason: str = "") -> dict[str, Any]:
         """Serve a version; as POST /api/models/{version}/activate."""
-        return _call(lambda: learning.activate(version, override=override, reason=reason))
+        return learning.activate(version, override=override, reason=reason)
 
     def delete_version(version: str) -> dict[str, Any]:
         """Delete a version that is not live; as DELETE /api/models/{version}."""
-        return _call(lambda: learning.delete(version))
+        return learning.delete(version)
 
     def roll_back() -> dict[str, Any]:
         """Serve the version before the present one; as POST /api/models/roll_back."""
-        return _call(learning.roll_back)
+        return learning.roll_back()
 
     def schedule() -> dict[str, Any]:
         """Return when a retraining starts by itself; as GET /api/schedule."""
@@ -255,11 +250,7 @@ def _add_api(learning: LearningService) -> None:
 
     def set_schedule(cron: str = "", after_images: int = 0, mode: str = "quick") -> dict[str, Any]:
         """Change when a retraining starts by itself; as PUT /api/schedule."""
-        _call(
-            lambda: learning.set_schedule(
-                Schedule.of(cron=cron, after_images=after_images, mode=mode)
-            )
-        )
+        learning.set_schedule(Schedule.of(cron=cron, after_images=after_images, mode=mode))
         return learning.describe_schedule()
 
     for function in (
@@ -270,9 +261,8 @@ def _add_api(learning: LearningService) -> None:
         api(validate_call(function), api_name=function.__name__, queue=False)
 
 
-def _shown_job(learning: LearningService) -> dict[str, Any] | None:
+def _shown_job(jobs: list[dict[str, Any]]) -> dict[str, Any] | None:
     """Return the job that runs, else the one that waits longest, else the newest."""
-    jobs = learning.jobs()
     waiting = [job for job in reversed(jobs) if job["state"] == "queued"]
     running = [job for job in jobs if job["state"] == "running"]
     return next(iter((*running, *waiting, *jobs)), None)
@@ -288,9 +278,5 @@ def _live(models: list[dict[str, Any]]) -> str:
     return next((m["version"] for m in models if m["active"]), "none")
 
 
-def _call(function: Callable[[], T]) -> T:
-    """Return what the function returns, its errors as the page shows them."""
-    try:
-        return function()
-    except Exception as error:
-        raise gradio_error(error, new_request_id()) from error
+def _queued(job: Job) -> dict[str, Any]:
+    return {"job_id": job.id, "state": str(job.state)}

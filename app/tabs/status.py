@@ -1,4 +1,7 @@
-"""The Status tab: how it is, how it was, and what is known of each version; and the same as API."""
+"""The Status tab: how it is, how it was, and what is known of each version; and the same as API.
+
+What a handler raises, ``Page`` puts into words.
+"""
 
 from collections.abc import Callable
 from functools import partial
@@ -7,10 +10,8 @@ from typing import Any, Final
 import gradio as gr
 from gradio.events import api
 
-from app.errors import gradio_error
 from app.inspection import InspectionService
 from app.monitoring import SPANS, MonitoringService
-from app.results import new_request_id
 from app.service import PredictionService
 from app.tabs.cards import counted, pretty
 from app.tabs.model_html import (
@@ -131,11 +132,8 @@ def _build_versions(service: PredictionService, inspection: InspectionService, t
         if not version:
             return gr.Dropdown(choices=[]), "", "", "", "", "", "", "", no_photos
         names = [version] if other in (_ALONE, version) else [version, other]
-        try:
-            manifests = [inspection.manifest(name) for name in names]
-            card = inspection.card(version)
-        except Exception as error:
-            raise gradio_error(error, new_request_id()) from error
+        manifests = [inspection.manifest(name) for name in names]
+        card = inspection.card(version)
         parts = sorted(manifests[0].metrics, key=lambda name: not name.endswith("/test"))
         part = part if part in parts else next(iter(parts), None)
         about = versions_html(manifests)
@@ -156,14 +154,11 @@ def _build_versions(service: PredictionService, inspection: InspectionService, t
 
     def open_cell(version: str, part: str, event: gr.SelectData) -> tuple[str, Any]:
         label, answer = str(event.value), str(event.index)
-        try:
-            found, count = inspection.photos(version, part, label, answer, _MOST_PHOTOS)
-            pictures = [
-                (stored_picture(partial(inspection.read, image), _PHOTO_PX), f"{confidence:.0%}")
-                for image, confidence in found
-            ]
-        except Exception as error:
-            raise gradio_error(error, new_request_id()) from error
+        found, count = inspection.photos(version, part, label, answer, _MOST_PHOTOS)
+        pictures = [
+            (stored_picture(partial(inspection.read, image), _PHOTO_PX), f"{confidence:.0%}")
+            for image, confidence in found
+        ]
         words = f"**{pretty(label)}, answered as {spoken(answer)}**: {counted(count, 'photo')}"
         if len(found) < count:
             missing = "are shown" if found else "is in this store"

@@ -55,11 +55,11 @@ def alerts_html(alerts: Sequence[Alert]) -> str:
 
 
 _KINDS: Final = {
-    "retrain_failed": "A retraining failed",
+    "retrain_failed": "A job failed",
     "drift": "Other photos than it was tested on",
     "errors": "Predictions fail",
     "disk": "The disk is nearly full",
-    "model": "Another version answers than should",
+    "model": "The version that should answer does not",
     "mirror": "The mirror on the Hub does not follow",
 }
 

@@ -48,13 +48,18 @@ def grey_uri(side_px: int) -> str:
     return _uri(Image.fromarray(_grey(side_px)))
 
 
-def heat_uri(content: bytes, heat_map: Sequence[Sequence[float]], limits: ImageLimits) -> str:
-    """Return the image with the heat map over it as a data URI, as large as ``LARGE_PX``.
+def photo_and_heat(
+    content: bytes, heat_map: Sequence[Sequence[float]], limits: ImageLimits
+) -> tuple[str, str]:
+    """Return the image, and the same with the heat map over it, as data URIs; decoded once.
 
-    Raises:
-        InvalidImage: the bytes are no image within the limits.
+    Both are as large as ``LARGE_PX``, and empty where the bytes are no image within the limits.
     """
-    return _uri(overlay(_shrunk(content, LARGE_PX, limits), np.array(heat_map, np.float32)))
+    try:
+        image = _shrunk(content, LARGE_PX, limits)
+    except InvalidImage:
+        return "", ""
+    return _uri(image), _uri(overlay(image, np.array(heat_map, np.float32)))
 
 
 def _grey(side_px: int) -> RGBImage:

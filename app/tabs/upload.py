@@ -25,6 +25,7 @@ from app.tabs.photos import QUIET, class_choices
 from app.tabs.thumbnails import SMALL_PX, thumbnail_uri
 from app.tabs.upload_html import progress_html, report_html
 from app.uploads import read_images
+from data.images import STORED_LIMITS
 from data.store import AddResult
 
 _MOST_PAIRS: Final = 24
@@ -149,6 +150,9 @@ def _build_adding(
     gr.on(
         [photos.upload, photos.clear, photos.delete, name.change, relabel.change],
         check, chosen, [report, button, checked], trigger_mode="always_last", **quiet,
+    ).failure(  # what was found of others must not stay, nor be added
+        lambda: ("", gr.Button(interactive=False, value="Add"), None),
+        None, [report, button, checked], **QUIET,
     )  # fmt: skip
     added = button.click(add, [*chosen, checked], [report, button, photos, name], **quiet)
     tab.select(lambda: gr.Dropdown(choices=class_choices(collection)), None, name, **QUIET)
@@ -181,9 +185,7 @@ def _pairs(
         if there and wanted and isinstance(file, ImageFile):
             # One that came in the same upload is not in the store where that was a rehearsal.
             with suppress(OSError):
-                contents = (file.content, collection.read(there))
-                mine, theirs = (
-                    thumbnail_uri(content, SMALL_PX, settings.image_limits) for content in contents
-                )
+                theirs = thumbnail_uri(collection.read(there), SMALL_PX, STORED_LIMITS)
+                mine = thumbnail_uri(file.content, SMALL_PX, settings.image_limits)
                 found[number] = (mine, theirs)
     return found

@@ -114,6 +114,48 @@ def test_a_report_goes_with_the_photos_that_it_is_about(
     page.wait_for_selector("#report .fc-file", state="detached")
 
 
+def test_a_check_that_fails_leaves_nothing_of_the_one_before(
+    page: sync_api.Page, tmp_path: Path
+) -> None:
+    draw_fruit("mango", 120).save(tmp_path / "m.png")
+    page.fill("#class-name input", "Papaya")
+    page.keyboard.press("Enter")
+    page.set_input_files("#new-photos input[type=file]", tmp_path / "m.png")
+    page.get_by_role("button", name="Add 1 photo").wait_for()
+
+    page.fill("#class-name input", "<b>")
+    page.keyboard.press("Enter")
+
+    page.wait_for_selector("#report .fc-file", state="detached")
+    sync_api.expect(page.locator("#add")).to_be_disabled()
+    sync_api.expect(page.locator("#add")).to_have_text("Add")
+
+
+def test_the_gallery_shows_any_class_once_the_chosen_one_has_no_photo(
+    page: sync_api.Page, own_server: Server
+) -> None:
+    for label in ("apple", "kiwi"):
+        httpx.post(
+            f"{own_server.url}/api/upload_retrain_data",
+            data={"class_name": label},
+            files={"file": ("a.png", encode(label if label == "apple" else "mango"))},
+        )
+    page.get_by_role("button", name="Look through the photos").click()
+    page.wait_for_selector("#gallery-count >> text=2 photos")
+    page.click("#gallery-class input")
+    page.get_by_role("option", name="Kiwi").click()
+    page.wait_for_selector("#gallery-count >> text=/^1 photo$/")
+    page.locator("#gallery img").first.click()
+    page.wait_for_selector("#gallery-details img")
+
+    page.click("#gallery-remove")
+
+    sync_api.expect(page.locator("#gallery-class input")).to_have_value("any")
+    page.wait_for_selector("#gallery-count >> text=/^1 photo$/")  # the apple
+    page.click("#gallery-undo")
+    page.wait_for_selector("#gallery-count >> text=2 photos")
+
+
 def test_each_download_gives_the_photos_of_the_class_chosen_now(
     page: sync_api.Page, own_server: Server, tmp_path: Path
 ) -> None:

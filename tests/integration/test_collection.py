@@ -1,12 +1,15 @@
 """Uploading over real files: what becomes of each, by the service and over REST."""
 
+import asyncio
 import hashlib
 import io
 import threading
 import zipfile
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import httpx
 import orjson
 import pytest
 from fastapi import FastAPI
@@ -387,6 +390,49 @@ def test_rest_rehearses(client: TestClient, store: DatasetStore) -> None:
 
 
 @pytest.mark.parametrize(
+    ("query", "form"),
+    [
+        ("dry_run=true", {}),
+        ("dry_run=true&relabel=", {"dry_run": "false", "relabel": ""}),
+        ("dry_run=", {"dry_run": "true"}),
+    ],
+)
+def test_rest_reads_the_options_in_the_query_and_behind_it_in_the_form(
+    client: TestClient, store: DatasetStore, query: str, form: dict[str, str]
+) -> None:
+    body = client.post(
+        f"/api/upload_retrain_data?{query}&class_name=banana",
+        data=form,
+        files={"file": ("a.png", drawn("banana", 1))},
+    ).json()
+
+    assert (body["kept"], statuses(body)) == (False, {"a.png": "added"})
+    assert body["files"][0]["class_name"] == "banana"
+    assert store.images() == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"params": {"dryrun": "true"}}, "no option 'dryrun'"),
+        ({"data": {"dryrun": "true"}}, "takes class_name, relabel, dry_run"),
+        ({"params": {"dry_run": "maybe"}, "data": {"dry_run": "true"}}, "true or false"),
+        ({"params": {"dry_run": "true"}, "data": {"dry_run": "maybe"}}, "true or false"),
+    ],
+)
+def test_rest_keeps_nothing_where_an_option_is_unknown_or_cannot_be_read(
+    client: TestClient, store: DatasetStore, arguments: dict[str, dict[str, str]], words: str
+) -> None:
+    files = {"file": ("banana/a.png", drawn("banana", 1))}
+
+    response = client.post("/api/upload_retrain_data", files=files, **arguments)  # type: ignore[arg-type]
+
+    assert response.status_code == 400
+    assert words in response.json()["error"]["message"]
+    assert store.images() == []
+
+
+@pytest.mark.parametrize(
     ("arguments", "status", "words"),
     [
         ({"data": {"class_name": "x"}, "files": {"photo": b"x"}}, 400, "no field 'file'"),
@@ -403,6 +449,54 @@ def test_rest_says_what_is_wrong_with_a_request(
 
     assert response.status_code == status
     assert words in response.json()["error"]["message"]
+
+
+def test_many_uploads_leave_threads_for_everybody_else(
+    service: PredictionService, collection: CollectionService, decoder: Decoder
+) -> None:
+    app = FastAPI()
+    app.include_router(build_router(service, SETTINGS, Access(SETTINGS), collection))
+    begun, going_on = threading.Event(), threading.Event()
+
+    def wait() -> None:
+        begun.set()
+        going_on.wait(60)
+
+    async def scenario() -> None:
+        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(4))
+        transport = httpx.ASGITransport(app, client=("127.0.0.1", 50000))
+        async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
+            uploads = [
+                asyncio.create_task(
+                    client.post(
+                        "/api/upload_retrain_data",
+                        data={"class_name": "mango"},
+                        files={"file": ("a.png", drawn("mango", number))},
+                    )
+                )
+                for number in range(6)
+            ]
+            try:
+                await asyncio.to_thread(begun.wait, 60)
+                async with asyncio.timeout(10):
+                    assert (await client.get("/api/health")).status_code == 200
+            finally:
+                going_on.set()
+                answers = await asyncio.gather(*uploads)
+            assert [answer.status_code for answer in answers] == [200] * 6
+
+    decoder.meanwhile = wait
+    asyncio.run(scenario())
+
+
+def test_openapi_describes_the_options_of_an_upload_in_both_places(client: TestClient) -> None:
+    document = client.get("/openapi.json").json()
+    operation = document["paths"]["/api/upload_retrain_data"]["post"]
+    form = operation["requestBody"]["content"]["multipart/form-data"]["schema"]
+
+    assert [p["name"] for p in operation["parameters"]] == ["class_name", "relabel", "dry_run"]
+    assert set(form["properties"]) == {"file", "class_name", "relabel", "dry_run"}
+    assert form["additionalProperties"] is False
 
 
 def test_rest_lists_the_classes(client: TestClient) -> None:
@@ -477,3 +571,85 @@ def test_a_waiting_photo_that_lost_its_file_keeps_no_other_from_being_accepted(
     assert statuses(report.to_dict()) == {"1.png": "refused", "2.png": "added"}
     assert len(store.images()) == 1
     assert collection.reviews() == []
+
+
+def test_an_empty_class_name_accepts_each_photo_as_what_its_visitor_said(
+    collection: CollectionService, store: DatasetStore
+) -> None:
+    review = collection.suggest(ImageFile("1.png", drawn("mango", 3)), "papaya")
+
+    report = collection.accept([review.digest], "  ")
+
+    assert report.counts["added"] == 1
+    assert [i.label for i in store.images()] == ["papaya"]
+
+
+def test_a_waiting_photo_that_is_refused_goes_on_waiting(
+    service: PredictionService, tmp_path: Path
+) -> None:
+    store = DatasetStore(tmp_path / "store", ImageLimits(max_pixels=1000))
+    collection = CollectionService(store, service, ReviewQueue(tmp_path / "reviews"))
+    review = collection.suggest(ImageFile("1.png", drawn("mango", 3)), "mango")
+
+    report = collection.accept([review.digest])
+
+    assert report.counts["refused"] == 1
+    assert collection.reviews() == [review]
+    assert collection.read_review(review) == drawn("mango", 3)
+
+
+def test_a_photo_is_moved_to_no_class_too_many(
+    store: DatasetStore, service: PredictionService, tmp_path: Path
+) -> None:
+    store.add(drawn("mango"), label="mango", source="uploads", original_name="m.png")
+    (photo,) = store.images()
+    queue = ReviewQueue(tmp_path / "reviews")
+    limit = len(CollectionService(store, service, queue).classes())
+    collection = CollectionService(store, service, queue, max_classes=limit)
+
+    with pytest.raises(StoreFull, match=f"There would be {limit + 1} classes"):
+        collection.relabel([photo.digest], "papaya")
+    assert collection.relabel([photo.digest], " Apple ") == 1
+    assert [i.label for i in store.images()] == ["apple"]
+
+
+def test_photos_are_kept_and_reported_though_the_model_cannot_be_asked(
+    collection: CollectionService,
+    store: DatasetStore,
+    service: PredictionService,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def fail(content: bytes) -> None:
+        raise RuntimeError("no memory for the graph")
+
+    monkeypatch.setattr(service, "opinion", fail)
+
+    (file,) = collection.upload([ImageFile("a.png", drawn("mango", 2))], "mango").files
+    review = collection.suggest(ImageFile("b.png", drawn("mango", 3)), "mango")
+
+    assert (file.status, file.warning) == ("added", "")
+    assert (review.answered, review.probability) == ("", 0.0)
+    assert len(store.images()) == 1
+    assert "no memory for the graph" in caplog.text
+
+
+def test_a_visitors_photo_is_decoded_when_no_other_is(
+    collection: CollectionService, decoder: Decoder
+) -> None:
+    suggesting = threading.Thread(
+        target=collection.suggest, args=(ImageFile("1.png", drawn("mango", 3)), "mango")
+    )
+    waited: list[bool] = []
+
+    def suggest() -> None:
+        suggesting.start()
+        suggesting.join(0.2)
+        waited.append(suggesting.is_alive())
+
+    decoder.meanwhile = suggest
+    collection.upload([ImageFile("new.png", drawn("mango", 2))], "mango", keep=False)
+
+    suggesting.join()
+    assert waited == [True]
+    assert len(collection.reviews()) == 1

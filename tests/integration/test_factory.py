@@ -35,9 +35,16 @@ with TestClient(application, **local) as client:
         "health": [client.get("/api/health").status_code, client.get("/api/health").json()],
         "predict": client.post("/api/predict", content=b"x").json(),
         "broken": {
-            method: [answer.status_code, answer.json()["error"]["message"]]
+            method: [
+                answer.status_code,
+                answer.json()["error"]["message"],
+                answer.json()["error"]["request_id"],
+                answer.headers["x-request-id"],
+            ]
             for method in ("GET", "TRACE")
-            for answer in [client.request(method, "/api/jobs/a%0D%0Ab")]
+            for answer in [
+                client.request(method, "/api/jobs/a%0D%0Ab", headers={"x-request-id": "mine"})
+            ]
         },
     }
     abroad = {"origin": "https://elsewhere.example"}
@@ -117,11 +124,17 @@ def test_retrain_tab_without_any_model_says_so(facts: dict[str, Any]) -> None:
 def test_a_path_with_a_line_break_is_told_in_a_sentence_whatever_the_method(
     facts: dict[str, Any],
 ) -> None:
-    status, words = facts["broken"]["TRACE"]
+    status, words, *_ = facts["broken"]["TRACE"]
     assert (status, words) == (
         405, "There is nothing for TRACE at '/api/jobs/a\\r\\nb'. See /docs.",
     )  # fmt: skip
     assert facts["broken"]["GET"][0] == 400  # no job number
+
+
+def test_every_answer_of_rest_names_its_request_also_where_no_route_takes_it(
+    facts: dict[str, Any],
+) -> None:
+    assert facts["broken"]["TRACE"][2:] == facts["broken"]["GET"][2:] == ["mine", "mine"]
 
 
 def test_page_keeps_its_limits(facts: dict[str, Any]) -> None:

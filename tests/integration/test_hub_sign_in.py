@@ -169,6 +169,8 @@ def test_nobody_else_does(client: TestClient, provider: Provider, user: dict[str
     assert response.status_code == 403
     assert "the operator is orchard" in response.text
     assert "<b>" not in response.text
+    assert 'href="sign-in/huggingface"' in response.text
+    assert 'name="token"' not in response.text  # there is none
     assert client.get("/who").headers["x-operator"] == "False"
 
 

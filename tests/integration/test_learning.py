@@ -151,6 +151,15 @@ def test_a_rejected_candidate_is_kept_and_not_served(
     assert "overriding the gate: the shop photos" in learning.activations()[0]["reason"]
 
 
+def test_a_version_that_passed_is_not_said_to_override_the_gate(learning: LearningService) -> None:
+    job = retrained(learning)
+    learning.activate("v0001", override=True, reason="to compare")
+
+    assert learning.activations()[0]["reason"] == "to compare"
+    assert learning.delete("v0002")["state"] == "published"
+    assert learning.job(job["job_id"])["gate"] is None
+
+
 def test_doubtful_labels_are_told_until_they_are_relabelled(
     learning: LearningService, state: Path
 ) -> None:
@@ -285,6 +294,23 @@ def test_a_thorough_retraining_wants_a_photo_of_a_new_class_to_judge_it_by(
         learning.retrain("thorough")
 
 
+def test_a_thorough_retraining_promises_no_class_that_it_leaves_out(
+    learning: LearningService,
+) -> None:
+    """It keeps photos of validation to choose by, from which a quick one learns."""
+    add_photos(learning, 9, "kiwi", Split.TRAIN)
+    learning._store.add(
+        encode("mango", side_px=99), label="kiwi", source="uploads", original_name="v.png",
+        joins_scenes=False, scene="v", split=Split.VALIDATION,
+    )  # fmt: skip
+
+    quick, thorough = learning.readiness("quick"), learning.readiness("thorough")
+
+    assert (quick.learns, quick.notes) == ({"kiwi": 10}, ())
+    assert thorough.learns == {}
+    assert thorough.notes == ("kiwi is left out: 9 of 10 photos to learn from.",)
+
+
 def test_a_version_that_is_not_live_is_deleted(learning: LearningService) -> None:
     add_photos(learning)
     finished(learning, learning.retrain().id)
@@ -385,7 +411,7 @@ def test_what_the_disk_does_not_take_is_answered_507_and_changes_nothing(
         ("POST", "/api/retrain", b'{"mode": "fast"}', 400, "must be one of quick, thorough"),
         ("POST", "/api/retrain", b'{"speed": 9}', 400, "Its fields are mode"),
         ("POST", "/api/retrain", b"[1]", 400, "cannot be used"),
-        ("POST", "/api/retrain", b"{" * 70_000, 413, "64,000"),
+        ("POST", "/api/retrain", b"{" * 70_000, 413, "64,000. Send less."),
         ("GET", "/api/jobs/99", b"", 404, "no job 99"),
         ("GET", "/api/jobs/one", b"", 400, "'one' is no job number"),
         ("POST", "/api/models/v0099/activate", b"", 404, "v0099"),

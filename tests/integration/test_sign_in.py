@@ -1,18 +1,20 @@
 """Signing in and out, and the routes that are the operator's, over HTTP."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
-from app.access import Access
+from app.access import Access, Role
 from app.collection import CollectionService
 from app.headers import SecurityHeaders, allow_other_sites
 from app.rest import build_router
 from app.service import PredictionService
 from app.settings import Settings
-from app.sign_in import build_sign_in
+from app.sign_in import FORM, HUB_LINK, build_sign_in, sign_in_forms
+from app.tabs.page import closed_html
 from data.reviews import ReviewQueue
 from data.store import DatasetStore
 from tests.conftest import encode
@@ -27,7 +29,7 @@ def app_of(service: PredictionService, folder: Path, settings: Settings) -> Fast
     collection = CollectionService(store, service, ReviewQueue(folder / "reviews"))
     app = FastAPI()
     app.include_router(build_router(service, settings, access, collection))
-    app.include_router(build_sign_in(access, service.metrics))
+    app.include_router(build_sign_in(access, service.metrics, settings))
     allow_other_sites(app)
     app.add_middleware(SecurityHeaders, on_space=settings.on_space)
     return app
@@ -144,3 +146,36 @@ def test_what_was_uploaded_is_never_a_page(client: TestClient) -> None:
     response = client.get("/gradio_api/file=x.html")
 
     assert response.headers["content-security-policy"].startswith("sandbox; default-src 'none'")
+
+
+def test_where_only_the_hub_signs_in_no_token_is_asked_for(
+    service: PredictionService, tmp_path: Path
+) -> None:
+    settings = Settings(
+        host="0.0.0.0", space="orchard/fruit", space_owner="orchard", oauth_client_secret="s"
+    )
+    client = TestClient(app_of(service, tmp_path, settings))
+
+    for page in (client.get("/sign-in"), client.post("/sign-in", data={"token": "guess"})):
+        assert 'href="sign-in/huggingface"' in page.text
+        assert 'name="token"' not in page.text
+    assert HUB_LINK in closed_html("Uploading", Role.VISITOR, settings)
+    assert sign_in_forms(SETTINGS) == FORM
+    assert sign_in_forms(replace(settings, admin_token=TOKEN)) == HUB_LINK + FORM
+
+
+@pytest.mark.parametrize(
+    ("host", "words"),
+    [("0.0.0.0", "has no token to tell the operator by"), ("127.0.0.1", "own machine")],
+)
+def test_where_nobody_can_sign_in_it_is_said_and_nothing_asked_for(
+    service: PredictionService, tmp_path: Path, host: str, words: str
+) -> None:
+    client = TestClient(app_of(service, tmp_path, Settings(host=host)))
+
+    for page in (client.get("/sign-in"), client.post("/sign-in", data={"token": "guess"})):
+        assert page.status_code == 403
+        assert words in page.text
+        assert "Set FRUIT_ADMIN_TOKEN" in page.text
+        assert "<form" not in page.text
+        assert "huggingface" not in page.text

@@ -129,3 +129,15 @@ def test_a_photo_of_a_cell_that_cannot_be_shown_hides_no_other(
     assert "3 photos" in words
     assert [np.ptp(picture) == 0 for picture in pictures] == [True, True, False]
     assert [shown["caption"] for shown in gallery.value] == ["90%", "80%", "70%"]
+
+
+def test_a_damaged_examination_hides_no_scores(page: gr.Blocks, version: ModelVersion) -> None:
+    (version.folder / EXAMINATION_NAME).write_bytes(b"damaged")
+
+    _, about, confusion, _, reliability, *_ = handler(page, "_build_versions.look")(
+        "v0001", "no other", "grocery/test"
+    )
+
+    assert "52.0%" in about
+    assert "What is taken for what" in confusion
+    assert "does not say how sure each answer was" in reliability

@@ -7,6 +7,7 @@ import shutil
 import sqlite3
 import zipfile
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -283,3 +284,47 @@ def test_a_zip_that_fails_half_way_leaves_nothing(
         handler(page, "build_gallery.download")("any", "any")
 
     assert os.listdir(settings.state_dir / "gradio") == []
+
+
+def test_a_filter_whose_choice_has_gone_shows_any(page: gr.Blocks, store: DatasetStore) -> None:
+    add(store, "kiwi", encode("mango"))
+    choices = handler(page, "build_gallery.choices")
+
+    there = choices("kiwi", "uploads")
+    store.remove([image.digest for image in store.images()])
+    gone = choices("kiwi", "uploads")
+
+    assert [part.constructor_args.get("value") for part in there] == [None, None, None]
+    assert [part.constructor_args.get("value") for part in gone] == ["any", "any", None]
+    assert "kiwi" not in dict(gone[0].choices).values()
+
+
+def test_undo_passes_over_what_cannot_come_back(page: gr.Blocks, store: DatasetStore) -> None:
+    older, newer = (add(store, label, encode(label)) for label in ("mango", "apple"))
+    store.remove([older.digest, newer.digest])
+    add(store, "apple", encode("apple", compress_level=1))  # the same pixels in another file
+    with sqlite3.connect(store.images_dir.parent / "index.db") as index:
+        index.execute(
+            "UPDATE removed_images SET removed_at = '2020' WHERE digest = ?", [older.digest]
+        )
+    index.close()
+
+    said, _ = handler(page, "build_gallery.undo")([])
+    again, _ = handler(page, "build_gallery.undo")([])
+
+    assert "It is back." in said
+    assert store.get(older.digest) == older
+    assert "There is nothing to put back." in again
+    assert [image.digest for image in store.removed()] == [newer.digest]
+
+
+def test_a_stored_photo_beyond_the_limits_of_now_is_shown_beside_its_twin(
+    collection: CollectionService, store: DatasetStore, settings: Settings
+) -> None:
+    add(store, "apple", encode("mango", "JPEG") + bytes(LARGE_BYTES))
+    files = [ImageFile("m.jpg", encode("mango", "JPEG"))]
+    report = collection.upload(files, "mango", keep=False)
+
+    pairs = upload._pairs(files, report, collection, replace(settings, max_file_bytes=20_000_000))
+
+    assert [uri.startswith("data:image/jpeg") for uri in pairs[0]] == [True, True]

@@ -131,11 +131,14 @@ def hook() -> Iterator[_Hook]:
     server.server_close()
 
 
-def test_a_webhook_gets_each_alert_once_also_after_a_failure(tmp_path: Path, hook: _Hook) -> None:
-    log = AlertLog(tmp_path / "a.db", f"http://127.0.0.1:{hook.server_port}/alerts")
+def test_a_webhook_gets_each_alert_once_also_after_a_failure(
+    tmp_path: Path, now: FakeNow, hook: _Hook
+) -> None:
+    log = AlertLog(tmp_path / "a.db", f"http://127.0.0.1:{hook.server_port}/alerts", now)
     log.report("drift", "v0002", "Other photos.")
     log.post()
     hook.status = 200
+    now.now += timedelta(minutes=1)
     log.post()
     log.post()
     log.close()
@@ -160,10 +163,48 @@ def test_nothing_more_is_posted_once_the_app_ends(tmp_path: Path, hook: _Hook) -
     assert [body["subject"] for body in hook.bodies] == ["0", "0", "1", "2"]
 
 
-def test_a_webhook_that_is_gone_is_given_up(tmp_path: Path, hook: _Hook) -> None:
-    log = AlertLog(tmp_path / "a.db", f"http://127.0.0.1:{hook.server_port}/alerts")
+def test_a_webhook_that_is_gone_is_asked_ever_more_rarely_and_given_up(
+    tmp_path: Path, now: FakeNow, hook: _Hook
+) -> None:
+    log = AlertLog(tmp_path / "a.db", f"http://127.0.0.1:{hook.server_port}/alerts", now)
     log.report("drift", "v0002", "Other photos.")
-    for _ in range(9):
+    begun = now.now
+    minutes = []
+    for _ in range(3 * 24 * 60):
+        asked = len(hook.bodies)
         log.post()
+        if len(hook.bodies) > asked:
+            minutes.append((now.now - begun) // timedelta(minutes=1))
+        now.now += timedelta(minutes=1)
     log.close()
-    assert len(hook.bodies) == 5
+    assert minutes == [0, 1, 3, 7, 15, 31, 63, 127, 255, 511, 1023, 2047]
+
+
+def test_a_clock_that_was_ahead_keeps_no_alert_back(
+    tmp_path: Path, now: FakeNow, hook: _Hook
+) -> None:
+    log = AlertLog(tmp_path / "a.db", f"http://127.0.0.1:{hook.server_port}/alerts", now)
+    log.report("drift", "v0002", "Other photos.")
+    log.post()
+    now.now -= timedelta(days=400)
+    log.post()
+    log.close()
+    assert len(hook.bodies) == 2
+
+
+def test_the_address_of_the_webhook_is_not_logged(
+    tmp_path: Path, now: FakeNow, hook: _Hook, caplog: pytest.LogCaptureFixture
+) -> None:
+    log = AlertLog(tmp_path / "a.db", f"http://127.0.0.1:{hook.server_port}/secret", now)
+    log.report("drift", "v0002", "Other photos.")
+    log.post()
+    log.close()
+    closed = AlertLog(tmp_path / "a.db", "http://127.0.0.1:1/secret", now)
+    closed.post()
+    closed.close()
+
+    said = [r.getMessage() for r in caplog.records if r.name == "app.alerts"]
+    assert said[1:] == [
+        "alert 1 could not be posted: status 500",
+        "alert 1 could not be posted: ConnectError",
+    ]

@@ -117,3 +117,19 @@ def test_a_running_training_leaves_room_for_the_passes_to_come() -> None:
     lines = [line.get("points") for line in charts.iter("polyline")]
     assert lines[1] == "125.0,50.00 375.0,30.00"
     assert history_charts(history[:1], 4) == ""
+
+
+def test_the_heading_of_an_alert_holds_for_whatever_raises_it() -> None:
+    moment = NOON.isoformat()
+    fetch = "Fetching the base set (job 1) failed. The Retrain tab says why."
+    none = "The version that should be live cannot be served, and none answers."
+
+    html = alerts_html(
+        [Alert(1, "retrain_failed", "1", fetch, moment, None),
+         Alert(2, "model", "None", none, moment, None)]
+    )  # fmt: skip
+
+    assert re.findall("<b>(.*?)</b>", html) == [
+        "A job failed",
+        "The version that should answer does not",
+    ]

@@ -37,6 +37,21 @@ def test_old_files_go_with_their_names_and_new_ones_stay(files: list[Path]) -> N
     assert blocks.temp_file_sets == [set()]
 
 
+def test_old_files_go_with_their_folders_and_from_all_sets_of_names(tmp_path: Path) -> None:
+    """An upload is in the set of uploads and in that of the component that it is given to."""
+    old, beside, kept = (tmp_path / name for name in ("a/old.jpg", "b/old.jpg", "b/kept.jpg"))
+    for file in (old, beside, kept):
+        file.parent.mkdir(exist_ok=True)
+        file.write_bytes(b"photo")
+    blocks = page(old, beside)
+    blocks.temp_file_sets.append({str(old)})
+
+    delete_old_files(blocks, None)
+
+    assert blocks.temp_file_sets == [set(), set()]
+    assert sorted(tmp_path.rglob("*")) == [kept.parent, kept]
+
+
 def test_an_upload_that_arrives_meanwhile_stops_nothing(
     files: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:

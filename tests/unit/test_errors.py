@@ -9,6 +9,7 @@ from sqlalchemy.exc import OperationalError
 from app.errors import (
     BadRequest,
     MethodNotAllowed,
+    ModelMismatch,
     NoModel,
     Overloaded,
     PayloadTooLarge,
@@ -18,6 +19,7 @@ from app.errors import (
     http_error,
 )
 from data.errors import ImageTooLarge, InvalidArchive, InvalidImage, UnsupportedImage
+from models.errors import InvalidVersion
 
 
 @pytest.mark.parametrize(
@@ -27,6 +29,8 @@ from data.errors import ImageTooLarge, InvalidArchive, InvalidImage, Unsupported
         (MethodNotAllowed("GET", "/api/predict", "POST"), 405),
         (PayloadTooLarge("The image", 5, 6), 413),
         (TooManyFiles(3, 2), 413),
+        (InvalidVersion("model.onnx of v0002 has another checksum."), 409),
+        (ModelMismatch("v0002 returns 3 numbers."), 409),
         (ImageTooLarge("big"), 413),
         (UnsupportedContent("text"), 415),
         (UnsupportedImage("text"), 415),

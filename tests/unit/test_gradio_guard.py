@@ -82,7 +82,7 @@ def test_a_body_that_is_none_is_refused_before_the_page_sees_it(
 def test_a_call_that_is_too_large_is_refused_and_an_upload_is_not(
     client: TestClient, page: FakePage
 ) -> None:
-    assert "the limit is 1,000" in refusal(client.post(JOIN, content=b"x" * 1001), 413)
+    assert "the limit is 1,000. Send less." in refusal(client.post(JOIN, content=b"x" * 1001), 413)
     assert page.bodies == []
 
     client.post("/gradio_api/upload", content=b"x" * 5000)

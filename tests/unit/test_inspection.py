@@ -8,6 +8,7 @@ import pytest
 from app.inspection import InspectionService
 from data.splits import Split
 from data.store import DatasetStore
+from models.errors import VersionNotFound
 from models.examination import EXAMINATION_NAME, Examination, ExaminedImage
 from models.registry import ModelRegistry, ModelVersion
 from tests.conftest import encode
@@ -78,3 +79,17 @@ def test_a_version_without_an_examination_is_shown_all_the_same(
     assert inspection.photos("v0001", PART, "apple", "mango", 10) == ([], 0)
     assert inspection.reliability("v0001", PART) == []
     assert inspection.manifest("v0001").version == "v0001"
+
+
+def test_a_version_whose_examination_is_damaged_is_shown_all_the_same(
+    inspection: InspectionService, version: ModelVersion, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = version.folder / EXAMINATION_NAME
+    path.write_bytes(path.read_bytes()[:50])
+
+    assert inspection.photos("v0001", PART, "apple", "mango", 10) == ([], 0)
+    assert inspection.reliability("v0001", PART) == []
+    assert not inspection.shows_photos("v0001", PART)
+    assert "v0001 is shown without its photos" in caplog.text
+    with pytest.raises(VersionNotFound):
+        inspection.shows_photos("v0009", PART)

@@ -54,6 +54,18 @@ def test_connects_to_the_number_that_was_checked_under_the_name(tmp_path: Path) 
     assert request.headers["Accept-Encoding"] == "identity"
 
 
+def test_each_step_may_take_as_long_as_is_said_of_all(tmp_path: Path) -> None:
+    seen: list[dict[str, float]] = []
+
+    def silent(request: httpx.Request) -> httpx.Response:
+        seen.append(request.extensions["timeout"])
+        raise httpx.ReadTimeout("", request=request)
+
+    with pytest.raises(BadRequest, match=r"cannot be fetched: no answer within 10 s\."):
+        read(links(tmp_path, silent), "https://photos.example/a.jpg")
+    assert seen == [{"connect": 10.0, "read": 10.0, "write": 10.0, "pool": 10.0}]
+
+
 def test_a_redirect_is_followed_to_public_hosts_only(tmp_path: Path) -> None:
     def answer(request: httpx.Request) -> httpx.Response:
         places = {"/a": "https://other.example/b", "/evil": "http://inside.example/secret"}

@@ -1,12 +1,14 @@
 """When a retraining starts by itself, and what is kept of that."""
 
+import threading
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from app.errors import InvalidSchedule, TooManyJobs
+from app.errors import InvalidSchedule, NotReady
 from app.scheduler import Schedule, Scheduler, _trigger
 from tests.conftest import wait_until
 
@@ -118,13 +120,51 @@ def test_enough_new_photos_start_a_job_and_fewer_do_not(tmp_path: Path) -> None:
     assert submitted.asked == [("quick", "after 20 new photos")]
 
 
-def test_a_full_queue_ends_nothing(tmp_path: Path) -> None:
-    def full(mode: str, reason: str) -> None:
-        raise TooManyJobs(5)
+def test_what_keeps_a_retraining_from_starting_ends_nothing_and_is_told_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    problems = ["Too few.", "Too few.", "No model.", "", "No model."]
 
-    scheduler = Scheduler(tmp_path / "s.json", full, lambda: 99)
+    def submit(mode: str, reason: str) -> None:
+        if problem := problems.pop(0):
+            raise NotReady(problem)
+
+    scheduler = Scheduler(tmp_path / "s.json", submit, lambda: 90 + len(problems))
     scheduler.set(Schedule(after_images=1))
-    scheduler.check_count()
+    while problems:
+        scheduler.check_count()
+
+    assert [record.getMessage() for record in caplog.records] == [
+        "no retraining after 95 new photos: Too few.",
+        "no retraining after 93 new photos: No model.",
+        "no retraining after 91 new photos: No model.",
+    ]
+
+
+def test_two_schedules_at_once_take_turns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    submitted = Submitted()
+    scheduler = Scheduler(tmp_path / "s.json", submitted.submit, submitted.count)
+    scheduler.start()
+    scheduler.set(Schedule.of(cron="0 3 * * *"))
+    second = threading.Thread(target=scheduler.set, args=(Schedule.of(cron="0 5 * * *"),))
+    add = scheduler._scheduler.add_job
+
+    def add_while_another_begins(*arguments: Any, **options: Any) -> None:
+        if not second.ident:
+            second.start()
+            second.join(0.2)  # it waits for its turn, so this waits in vain
+        add(*arguments, **options)
+
+    monkeypatch.setattr(scheduler._scheduler, "add_job", add_while_another_begins)
+    try:
+        scheduler.set(Schedule.of(cron="0 4 * * *"))
+        second.join()
+        start = scheduler.next_start()
+    finally:
+        scheduler.close()
+    assert scheduler.schedule.cron == "0 5 * * *"
+    assert start is not None
+    assert start.hour == 5
 
 
 def test_a_start_that_came_while_the_app_was_off_is_made_up_for_once(tmp_path: Path) -> None:

@@ -1,7 +1,12 @@
 """Which classes a retraining has photos enough of."""
 
 from data.splits import Split
-from data.sufficiency import MIN_NEW_CLASS, nothing_to_judge_by, too_few_to_rehearse
+from data.sufficiency import (
+    MIN_NEW_CLASS,
+    nothing_to_judge_by,
+    too_few_to_learn,
+    too_few_to_rehearse,
+)
 
 
 def test_a_class_is_rehearsed_from_ten_images_and_judged_by_one() -> None:
@@ -17,6 +22,12 @@ def test_a_class_is_rehearsed_from_ten_images_and_judged_by_one() -> None:
     missing = too_few_to_rehearse(["apple", "mango", "onion", "orange"], counts)
 
     assert missing == ["mango", "onion", "orange"]
+
+
+def test_a_new_class_with_fewer_than_ten_photos_is_left_out_and_a_known_one_is_not() -> None:
+    photos = {"plum": 0, "fig": MIN_NEW_CLASS, "kiwi": MIN_NEW_CLASS - 1, "apple": 1}
+
+    assert too_few_to_learn(photos, ["apple"]) == {"kiwi": 9, "plum": 0}
 
 
 def test_a_new_class_is_judged_by_validation_or_test() -> None:

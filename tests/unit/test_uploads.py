@@ -107,6 +107,36 @@ def test_a_broken_zip_is_named_as_it_was_sent() -> None:
     assert found.error["message"].startswith("my holiday.zip is not a complete zip file")
 
 
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("a.ZIP", b"no zip", "a.ZIP is not a complete zip file"),
+        ("some", b"PK\x03\x04 and no more", "some is not a complete zip file"),
+        ("none", b"PK\x05\x06" + bytes(18), "none holds no files"),
+    ],
+)
+def test_a_zip_is_told_by_its_name_or_its_first_bytes_wherever_it_comes_from(
+    tmp_path: Path, name: str, content: bytes, words: str
+) -> None:
+    (tmp_path / name).write_bytes(content)
+
+    (dropped,) = read_images([tmp_path / name], SETTINGS, "id")
+    (sent,) = unpack([ImageFile(name, content)], SETTINGS, "id")
+
+    assert dropped == sent
+    assert isinstance(sent, Refusal)
+    assert sent.error["message"].startswith(words)
+
+
+def test_a_zip_without_suffix_gives_its_photos(tmp_path: Path) -> None:
+    path = write_zip(tmp_path / "photos", {"a/1.jpg": b"1"})
+
+    assert read_images([path], SETTINGS, "id") == [ImageFile("a/1.jpg", b"1")]
+    assert unpack([ImageFile("photos", path.read_bytes())], SETTINGS, "id") == [
+        ImageFile("a/1.jpg", b"1")
+    ]
+
+
 def test_members_whose_names_lead_outside_are_refused(tmp_path: Path) -> None:
     members = {"../up.jpg": b"1", "/root.jpg": b"1", "in.jpg": b"1"}
 
