@@ -3,7 +3,8 @@
 ``cross-validate`` judges settings on every photo that may be trained on; ``evaluate`` scores a
 published version on any pictures; ``rehearse`` keeps the features that quick retraining needs;
 ``examine`` keeps how a version answers each test image; ``quantize`` publishes a version again in
-eight bits; ``fit-head`` publishes it again with another last layer, fitted to what is drawn now.
+eight bits; ``fit-head`` publishes it again with another last layer, fitted to what is drawn now;
+``average`` publishes the mean of versions that began alike.
 """
 
 import argparse
@@ -30,6 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return _examine(options)
         keep_freed_memory()
         # TensorFlow takes seconds to import, so --help and wrong flags do not wait for it.
+        from training.average import average_from_flags
         from training.last_layer import fit_head_from_flags
         from training.quantize import quantize_from_flags
         from training.retrain import (
@@ -39,6 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
 
         run = {
+            "average": average_from_flags,
             "cross-validate": cross_validate_from_flags,
             "fit-head": fit_head_from_flags,
             "quantize": quantize_from_flags,
@@ -65,7 +68,13 @@ def _parser() -> argparse.ArgumentParser:
     add_refit_flag(parser)
     commands = parser.add_subparsers(
         dest="command",
-        metavar="cross-validate | evaluate | examine | fit-head | quantize | rehearse",
+        metavar="average | cross-validate | evaluate | examine | fit-head | quantize | rehearse",
+    )
+    command = commands.add_parser(
+        "average", help="publish the mean of the weights of versions that began alike"
+    )
+    command.add_argument(
+        "versions", nargs="+", metavar="VERSION", help="two or more of one network"
     )
     command = commands.add_parser(
         "cross-validate", help="judge the settings on all photos of training and validation"

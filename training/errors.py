@@ -5,6 +5,7 @@ TrainingError
 ├── UnknownNetwork   (LookupError)  no network of that name in the table
 ├── NoBackbone       (ValueError)   a network has no features that could be rehearsed
 ├── QuantizedAlready (ValueError)   a version is in eight bits already
+├── UnlikeNetworks   (ValueError)   versions of which there is no mean
 ├── RehearsesAlready (ValueError)   a version has its features to rehearse already
 ├── InvalidWeights   (ValueError)   a file of pretrained weights is not the expected one
 ├── InvalidCrossValidation (ValueError)  a file holds no result of a cross-validation, or another's
@@ -45,6 +46,10 @@ class QuantizedAlready(TrainingError, ValueError):
 
     def __init__(self, version: str) -> None:
         super().__init__(f"{version} is in eight bits already. Name a version in floats.")
+
+
+class UnlikeNetworks(TrainingError, ValueError):
+    """Versions are not of one network with the same outputs, so they have no mean."""
 
 
 class RehearsesAlready(TrainingError, ValueError):
