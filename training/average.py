@@ -7,6 +7,7 @@ reaches another that answers better elsewhere. What it gave is in ``training/EXP
 
 import argparse
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,7 +53,7 @@ def average(
         on_step: told how many images are looked at, and how many there are.
 
     Raises:
-        UnlikeNetworks: the versions are not of one network with the same outputs, or fewer than two.
+        UnlikeNetworks: the versions are fewer than two, or not of one network and its outputs.
         NotEnoughData: the store has no test image of their labels, or nothing to rehearse of one.
         ParityError: the result answers too differently in ONNX Runtime.
         InvalidVersion: a version's files are missing or damaged.
@@ -121,7 +122,7 @@ def average_from_flags(options: argparse.Namespace, take_snapshot: Callable[[], 
         use_threads(options.threads)
         registry = open_registry(options.state_dir)
         versions = [registry.get(name) for name in options.versions]
-        told = {"on_stage": progress.on_stage, "on_step": progress.on_step}
+        told: dict[str, Any] = {"on_stage": progress.on_stage, "on_step": progress.on_step}
         published = average(versions, take_snapshot(), registry, **told)
         return lambda console: print_version(published, console)
 

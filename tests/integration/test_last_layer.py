@@ -1,4 +1,7 @@
-"""``fit-head``: a version with its columns of other things fitted anew, in either precision."""
+"""``fit-head``: a version with its columns of other things fitted anew, in either precision.
+
+And ``average``: the mean of such versions.
+"""
 
 import subprocess
 import sys
@@ -17,9 +20,13 @@ from tests.integration.test_quantize import features_of, shown, start_quantized
 from tests.integration.test_quick import COLOURS, ROOT
 
 
-def fit_head(state: Path, *flags: str) -> "subprocess.CompletedProcess[str]":
-    command = [sys.executable, "-m", "training", "--state-dir", str(state), "fit-head", *flags]
+def train(state: Path, *flags: str) -> "subprocess.CompletedProcess[str]":
+    command = [sys.executable, "-m", "training", "--state-dir", str(state), *flags]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=200)
+
+
+def fit_head(state: Path, *flags: str) -> "subprocess.CompletedProcess[str]":
+    return train(state, "fit-head", *flags)
 
 
 @pytest.fixture(scope="module")
@@ -103,3 +110,38 @@ def test_without_photographs_it_says_what_is_missing(state: Path, tmp_path: Path
 
     assert done.returncode == 1
     assert "The store holds 0 images to draw from" in " ".join(done.stderr.split())
+
+
+def test_a_mean_lies_half_way_and_is_in_floats(state: Path) -> None:
+    start, fitted = pairs(state)[1]  # in eight bits: the floats that they came from count
+    done = train(state, "average", start.version, fitted.version)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+    mean = ModelRegistry(state / "models").list()[-1]
+
+    first, second, found = (
+        keras.saving.load_model(v.verify(KERAS_NAME), compile=False).get_weights()
+        for v in (start, fitted, mean)
+    )
+    for one, other, between in zip(first, second, found, strict=True):
+        np.testing.assert_allclose(between, (one + other) / 2, atol=1e-7)
+    assert mean.manifest.precision == "float32"
+    assert mean.manifest.training["mean_of"] == [start.version, fitted.version]
+    assert (mean.manifest.parent, mean.manifest.rejected) == (fitted.version, False)
+    assert (mean.folder / REHEARSAL_NAME).exists()
+    answers = OnnxPredictor.load(mean).run(shown("apple")).argmax(axis=1)
+    assert {mean.manifest.labels[column] for column in answers} == {"apple"}
+
+
+@pytest.mark.parametrize(
+    ("versions", "words"),
+    [
+        (["v0001", "v0001"], "is nothing new. Name two versions or more."),
+        (["v0001", "v9999"], "No model version 'v9999'"),
+    ],
+)
+def test_what_has_no_mean_is_said(state: Path, versions: list[str], words: str) -> None:
+    done = train(state, "average", *versions)
+
+    assert done.returncode == 1
+    assert words in " ".join(done.stderr.split())
