@@ -10,6 +10,7 @@ from typing import Final
 from models.manifest import EvaluationMetrics, ModelManifest
 
 CARD_NAME: Final = "README.md"
+_MEAN_OF: Final = "mean_of"  # and of the versions whose weights were averaged
 _OF_FIT: Final = "head_"  # what a manifest says of a last layer that was fitted again
 _NOTES: Final = "notes"  # whole sentences among the settings of a training
 _WEAK_RECALL: Final = 0.95  # classes and folders below this are named as weak
@@ -112,10 +113,14 @@ def _folds(manifest: ModelManifest) -> str:
         differing = [
             f"{name} {ones.get(name, 'not recorded')} instead of {own.get(name, 'not recorded')}"
             for name in {**own, **ones}
-            if ones.get(name) != own.get(name) and not name.startswith((_OF_FIT, _NOTES))
+            if ones.get(name) != own.get(name) and not name.startswith((_OF_FIT, _MEAN_OF, _NOTES))
         ]
         same = "The settings were the same"
         same += f", but for {', '.join(differing)}." if differing else "."
+        if averaged := own.get(_MEAN_OF):
+            same += (
+                f" Its weights are the mean of those of {' and '.join(averaged)}; theirs were not."
+            )
         if drawn := own.get(f"{_OF_FIT}drawn"):
             same += (
                 f" Its columns of other things were fitted anew to {drawn:,} drawn pictures "
