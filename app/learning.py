@@ -30,6 +30,7 @@ from data.sufficiency import (
     nothing_to_judge_by,
     too_few_to_learn,
     too_few_to_rehearse,
+    where_to_get,
 )
 from models.errors import ModelError, VersionInUse
 from models.jobs import (
@@ -196,8 +197,8 @@ class LearningService:
             if missing := too_few_to_rehearse(active.labels, counts):
                 problems.append(
                     f"A thorough retraining rehearses every class from photographs; of "
-                    f"{', '.join(map(spoken, missing))} there are too few here. Fetch the base "
-                    "data set, or retrain quickly, which needs none of them."
+                    f"{', '.join(map(spoken, missing))} there are too few here. "
+                    f"{where_to_get(missing)}, or retrain quickly, which needs none of them."
                 )
             new = [label for label in learns if label not in active.labels]
             if unjudged := nothing_to_judge_by(new, counts):

@@ -6,6 +6,7 @@ The app asks before a retraining starts, and the retraining again: the photos ma
 from collections.abc import Collection, Iterable, Mapping
 from typing import Final
 
+from data.labels import BASE_LABELS, NONE_OF_THESE, spoken
 from data.splits import Split
 
 MIN_NEW_CLASS: Final = 10  # photos to learn from, for a class that is new
@@ -20,6 +21,16 @@ def too_few_to_learn(photos: Mapping[str, int], known: Collection[str]) -> dict[
         known: labels of the version that it would go on from; of these any number is enough.
     """
     return {n: c for n, c in sorted(photos.items()) if n not in known and c < MIN_NEW_CLASS}
+
+
+def where_to_get(labels: Iterable[str]) -> str:
+    """Say where photos of labels are to be had: the public sets have none of what users added."""
+    wanted = sorted(labels)
+    added = [spoken(label) for label in wanted if label not in (*BASE_LABELS, NONE_OF_THESE)]
+    ways = ["fetch the base data set"] if len(added) < len(wanted) else []
+    ways += [f"add photos of {' and '.join(added)} on the Upload tab"] if added else []
+    said = " and ".join(ways)
+    return said[:1].upper() + said[1:]
 
 
 def too_few_to_rehearse(

@@ -17,6 +17,7 @@ from data.sufficiency import (
     nothing_to_judge_by,
     too_few_to_learn,
     too_few_to_rehearse,
+    where_to_get,
 )
 from models.manifest import ModelManifest
 from models.registry import ModelRegistry, ModelVersion
@@ -100,8 +101,8 @@ def teachable(snapshot: Snapshot, start: ModelManifest) -> Snapshot:
     if missing := too_few_to_rehearse(start.labels, counts):
         raise NotEnoughData(
             f"A thorough retraining rehearses every class from photographs; of "
-            f"{', '.join(map(spoken, missing))} there are too few. Fetch the base "
-            "data set (python -m data fetch grocery), or retrain quickly, which needs none of them."
+            f"{', '.join(map(spoken, missing))} there are too few. {where_to_get(missing)}, or "
+            "retrain quickly, which needs none of them."
         )
     to_learn = {label: counts[label, Split.TRAIN] for label, _ in list(counts)}
     labels = set(to_learn) - set(too_few_to_learn(to_learn, start.labels))

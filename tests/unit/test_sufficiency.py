@@ -1,11 +1,14 @@
 """Which classes a retraining has photos enough of."""
 
+import pytest
+
 from data.splits import Split
 from data.sufficiency import (
     MIN_NEW_CLASS,
     nothing_to_judge_by,
     too_few_to_learn,
     too_few_to_rehearse,
+    where_to_get,
 )
 
 
@@ -39,3 +42,18 @@ def test_a_new_class_is_judged_by_validation_or_test() -> None:
     }
 
     assert nothing_to_judge_by(["fig", "kiwi", "plum"], counts) == ["fig"]
+
+
+@pytest.mark.parametrize(
+    ("labels", "words"),
+    [
+        (["mango", "none_of_these"], "Fetch the base data set"),
+        (["kiwi"], "Add photos of kiwi on the Upload tab"),
+        (
+            ["mango", "dragon fruit", "kiwi"],
+            "Fetch the base data set and add photos of dragon fruit and kiwi on the Upload tab",
+        ),
+    ],
+)
+def test_what_users_added_is_not_looked_for_in_the_base_set(labels: list[str], words: str) -> None:
+    assert where_to_get(labels) == words
