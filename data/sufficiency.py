@@ -23,11 +23,16 @@ def too_few_to_learn(photos: Mapping[str, int], known: Collection[str]) -> dict[
     return {n: c for n, c in sorted(photos.items()) if n not in known and c < MIN_NEW_CLASS}
 
 
-def where_to_get(labels: Iterable[str]) -> str:
-    """Say where photos of labels are to be had: the public sets have none of what users added."""
+def where_to_get(labels: Iterable[str], fetch: str = "fetch the base data set") -> str:
+    """Say where photos of labels are to be had: the public sets have none of what users added.
+
+    Args:
+        labels: at least one.
+        fetch: how the public sets are had.
+    """
     wanted = sorted(labels)
     added = [spoken(label) for label in wanted if label not in (*BASE_LABELS, NONE_OF_THESE)]
-    ways = ["fetch the base data set"] if len(added) < len(wanted) else []
+    ways = [fetch] if len(added) < len(wanted) else []
     ways += [f"add photos of {' and '.join(added)} on the Upload tab"] if added else []
     said = " and ".join(ways)
     return said[:1].upper() + said[1:]

@@ -101,8 +101,9 @@ def teachable(snapshot: Snapshot, start: ModelManifest) -> Snapshot:
     if missing := too_few_to_rehearse(start.labels, counts):
         raise NotEnoughData(
             f"A thorough retraining rehearses every class from photographs; of "
-            f"{', '.join(map(spoken, missing))} there are too few. {where_to_get(missing)}, or "
-            "retrain quickly, which needs none of them."
+            f"{', '.join(map(spoken, missing))} there are too few. "
+            f"{where_to_get(missing, 'fetch the base data set (python -m data fetch grocery)')}, "
+            "or retrain quickly, which needs none of them."
         )
     to_learn = {label: counts[label, Split.TRAIN] for label, _ in list(counts)}
     labels = set(to_learn) - set(too_few_to_learn(to_learn, start.labels))
