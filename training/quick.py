@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from data.labels import NONE_OF_THESE
 from data.snapshot import Snapshot, SnapshotImage
 from data.splits import Split
-from data.sufficiency import MIN_NEW_CLASS
+from data.sufficiency import MIN_NEW_CLASS, too_few_to_learn
 from export.parity import check_parity, onnx_predict
 from models.card import CARD_NAME, model_card
 from models.examination import EXAMINATION_NAME
@@ -247,12 +247,13 @@ def plan_quick(snapshot: Snapshot, start: ModelManifest, known: Features) -> _Pl
 
     fresh = [image for image in snapshot.images if is_new(image)]
     counts = Counter(i.label for i in fresh if i.split != Split.TEST)
-    wanted = {label for label in counts if label not in (*start.labels, NONE_OF_THESE)}
-    new = {label for label in wanted if counts[label] >= MIN_NEW_CLASS}
+    known_labels = {*start.labels, NONE_OF_THESE}
+    few = too_few_to_learn(counts, known_labels)
+    new = set(counts) - known_labels - set(few)
     notes = [
-        f"{label} is left out: it has {counts[label]} photo{'s' * (counts[label] != 1)} to learn "
-        f"from; {MIN_NEW_CLASS} are needed."
-        for label in sorted(wanted - new)
+        f"{label} is left out: it has {count} photo{'s' * (count != 1)} to learn from; "
+        f"{MIN_NEW_CLASS} are needed."
+        for label, count in few.items()
     ]
     if NONE_OF_THESE in counts and not start.none_label:
         notes.append(f"None of these is left out: {start.version} cannot refuse.")
