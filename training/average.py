@@ -10,21 +10,20 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from rich.console import Console
 
 from data.snapshot import Snapshot
 from data.splits import Split
-from models.manifest import REHEARSAL_NAME, ModelManifest
+from models.manifest import REHEARSAL_NAME
 from models.registry import ModelRegistry, ModelVersion, open_registry
 from training.columns import Columns
 from training.console import ConsoleProgress, print_version, run_command
 from training.dataset import judging_images
 from training.errors import NotEnoughData, UnlikeNetworks
-from training.features import Backbone, learned_from, make_rehearsal
+from training.features import REHEARSING, Backbone, learned_from, make_rehearsal
 from training.namesakes import without_namesakes
 from training.network import has_backbone, serving_network
-from training.publishing import exported_network, remade, remade_files
+from training.publishing import exported_network, publish_remade
 from training.sampling import tell_left_out
 from training.saved import load_network, model_file
 from training.train import use_threads
@@ -87,32 +86,22 @@ def average(
     known = learned_from(start, snapshot, on_stage) if rehearses else None
     tell_left_out(on_stage, "to judge by", len(test), test.left_out)
     serving = serving_network(model, columns, start.manifest.calibration)
-    parity: dict[str, float] = {}
-    answers: list[NDArray[np.float32]] = []
+    how = start.manifest.training | {"mean_of": [version.version for version in versions]}
+    changes = {"precision": "float32", "training": how}
 
-    def make_model(version: str) -> bytes:
-        on_stage("Exporting to ONNX and comparing with Keras")
-        content, errors = exported_network(serving, labels, version, input_spec, test.pixels)
-        parity.update(errors)
-        return content
+    def make_content(version: str) -> tuple[bytes, dict[str, float]]:
+        return exported_network(serving, labels, version, input_spec, test.pixels)
 
-    def make_manifest(version: str, content: bytes) -> ModelManifest:
-        on_stage(f"Judging it on {len(test):,} test images beside {start.version}")
-        how = start.manifest.training | {"mean_of": [v.version for v in versions]}
-        changes = {"precision": "float32", "parity": parity, "training": how}
-        manifest, found = remade(start, version, content, test, changes)
-        answers.append(found)
-        return manifest
-
-    def make_attachments(manifest: ModelManifest) -> dict[str, bytes]:
-        files = remade_files(manifest, test, answers[-1], model_file(model))
+    def make_files(content: bytes) -> dict[str, bytes]:
         if known is None:
-            return files
-        on_stage("Keeping features to rehearse in a quick retraining")
-        rehearsal = make_rehearsal(Backbone.of(model), known, on_step)
-        return files | {REHEARSAL_NAME: rehearsal.to_bytes()}
+            return {}
+        on_stage(REHEARSING)
+        return {REHEARSAL_NAME: make_rehearsal(Backbone.of(model), known, on_step).to_bytes()}
 
-    return registry.publish(make_model, make_manifest, make_attachments)
+    network = model_file(model)
+    return publish_remade(
+        start, registry, test, make_content, changes, network, make_files, on_stage
+    )
 
 
 def average_from_flags(options: argparse.Namespace, take_snapshot: Callable[[], Snapshot]) -> int:

@@ -30,6 +30,7 @@ Progress = Callable[[int, int], None]
 # Of one folder of a publisher: neighbouring photos of one product or frames of one film add little.
 MAX_PER_VARIETY: Final = 24
 MAX_OF_NO_VARIETY: Final = 10_000  # of a label's photos and the others' in turn: 26 MB
+REHEARSING: Final = "Keeping features to rehearse in a quick retraining"
 _BATCH: Final = 32
 
 

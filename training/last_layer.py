@@ -31,7 +31,7 @@ from training.features import Backbone
 from training.head import PULL_NEW, fit_head
 from training.namesakes import without_namesakes
 from training.network import head_of, with_head
-from training.publishing import reheaded, remade, remade_files
+from training.publishing import publish_remade, reheaded
 from training.quick import probabilities_of
 from training.sampling import PhotoPool, draw_batch, load_pool, tell_left_out
 from training.saved import load_network, model_file
@@ -120,44 +120,34 @@ def fit_last_layer(
     )
     head[1][others] -= shift
     trained = with_head(model, *head)
-    parity: dict[str, float] = {}
-    answers: list[NDArray[np.float32]] = []
+    how = {
+        "head_drawn": drawn,
+        "head_draws": DRAWS,
+        "head_others_weight": OTHERS_WEIGHT,
+        "head_pull": PULL_NEW,
+        "head_unknown_share": UNKNOWN_SHARE,
+        "head_seed": seed,
+    }
+    changes = {"training": manifest.training | how, "history": history}
 
-    def make_model(version: str) -> bytes:
-        on_stage("Exporting to ONNX and comparing with Keras")
+    def make_content(version: str) -> tuple[bytes, dict[str, float]]:
         content = reheaded(start, trained, columns, manifest.labels, version)
-        parity.update(
-            check_parity(
-                lambda images: probabilities_of(backbone.run(images), head, manifest),
-                onnx_predict(content),
-                test.pixels[:: max(1, len(test) // _PARITY_IMAGES)],
-            )
+        errors = check_parity(
+            lambda images: probabilities_of(backbone.run(images), head, manifest),
+            onnx_predict(content),
+            test.pixels[:: max(1, len(test) // _PARITY_IMAGES)],
         )
-        return content
+        return content, errors
 
-    def make_manifest(version: str, content: bytes) -> ModelManifest:
-        on_stage(f"Judging it on {len(test):,} test images beside {start.version}")
-        how = {
-            "head_drawn": drawn,
-            "head_draws": DRAWS,
-            "head_others_weight": OTHERS_WEIGHT,
-            "head_pull": PULL_NEW,
-            "head_unknown_share": UNKNOWN_SHARE,
-            "head_seed": seed,
-        }
-        changes = {"training": manifest.training | how, "history": history, "parity": parity}
-        published, found = remade(start, version, content, test, changes)
-        answers.append(found)
-        return published
-
-    def make_attachments(published: ModelManifest) -> dict[str, bytes]:
+    def make_files(content: bytes) -> dict[str, bytes]:
         # Of the same layers as before, the features are the same too.
         rehearsal = {REHEARSAL_NAME} & start.checksums.keys()
-        return remade_files(published, test, answers[-1], model_file(trained)) | {
-            name: start.verify(name).read_bytes() for name in rehearsal
-        }
+        return {name: start.verify(name).read_bytes() for name in rehearsal}
 
-    return registry.publish(make_model, make_manifest, make_attachments)
+    network = model_file(trained)
+    return publish_remade(
+        start, registry, test, make_content, changes, network, make_files, on_stage
+    )
 
 
 def known_images(snapshot: Snapshot, manifest: ModelManifest) -> Snapshot:

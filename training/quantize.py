@@ -9,22 +9,19 @@ import argparse
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from data.snapshot import Snapshot
 from data.splits import Split
 from export.quantize import quantized
-from models.manifest import KERAS_NAME, REHEARSAL_NAME, ModelManifest
+from models.manifest import KERAS_NAME, REHEARSAL_NAME
 from models.registry import ModelRegistry, ModelVersion
 from training.columns import Columns
 from training.console import publish_again
 from training.dataset import judging_images, typical_images
 from training.errors import NoBackbone, NotEnoughData, QuantizedAlready
-from training.features import Backbone, learned_from, make_rehearsal
+from training.features import REHEARSING, Backbone, learned_from, make_rehearsal
 from training.namesakes import without_namesakes
 from training.network import has_backbone, serving_network
-from training.publishing import exported_network, remade, remade_files
+from training.publishing import exported_network, publish_remade
 from training.sampling import tell_left_out
 from training.saved import load_network
 from training.train import use_threads
@@ -78,34 +75,22 @@ def quantize(
     known = learned_from(start, snapshot, on_stage)
     tell_left_out(on_stage, "to judge by", len(test), test.left_out)
     serving = serving_network(model, Columns.of_version(start.manifest), start.manifest.calibration)
-    parity: dict[str, float] = {}
-    exported: list[bytes] = []
-    answers: list[NDArray[np.float32]] = []
 
-    def make_model(version: str) -> bytes:
-        on_stage("Exporting to ONNX and comparing with Keras")
+    def make_content(version: str) -> tuple[bytes, dict[str, float]]:
         content, errors = exported_network(serving, labels, version, input_spec, test.pixels)
-        parity.update(errors)
         on_stage(f"Quantizing by {len(typical):,} training images")
-        exported.append(quantized(content, typical.pixels))
-        return exported[-1]
+        return quantized(content, typical.pixels), errors
 
-    def make_manifest(version: str, content: bytes) -> ModelManifest:
-        on_stage(f"Judging it on {len(test):,} test images beside {start.version}")
-        changes = {"precision": "int8", "parity": parity}
-        manifest, found = remade(start, version, content, test, changes)
-        answers.append(found)
-        return manifest
-
-    def make_attachments(manifest: ModelManifest) -> dict[str, bytes]:
-        on_stage("Keeping features to rehearse in a quick retraining")
-        rehearsal = make_rehearsal(Backbone.of(model, exported[-1]), known, on_step)
-        network = start.verify(KERAS_NAME).read_bytes()
-        return remade_files(manifest, test, answers[-1], network) | {
-            REHEARSAL_NAME: rehearsal.to_bytes()
+    def make_files(content: bytes) -> dict[str, bytes]:
+        on_stage(REHEARSING)
+        return {
+            REHEARSAL_NAME: make_rehearsal(Backbone.of(model, content), known, on_step).to_bytes()
         }
 
-    return registry.publish(make_model, make_manifest, make_attachments)
+    network = start.verify(KERAS_NAME).read_bytes()
+    return publish_remade(
+        start, registry, test, make_content, {"precision": "int8"}, network, make_files, on_stage
+    )
 
 
 def quantize_from_flags(options: argparse.Namespace, take_snapshot: Callable[[], Snapshot]) -> int:

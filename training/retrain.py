@@ -54,7 +54,13 @@ from training.epoch import Epoch
 from training.errors import NotEnoughData, RehearsesAlready
 from training.evaluate import none_column, score
 from training.examine import examination, statistics_of
-from training.features import Backbone, learned_from, make_rehearsal, photo_features
+from training.features import (
+    REHEARSING,
+    Backbone,
+    learned_from,
+    make_rehearsal,
+    photo_features,
+)
 from training.gate import Judged, judge
 from training.namesakes import without_namesakes
 from training.network import (
@@ -212,7 +218,7 @@ def retrain(
     def make_attachments(manifest: ModelManifest) -> dict[str, bytes]:
         rehearsal = {}
         if has_backbone(trained.model):
-            on_stage("Keeping features to rehearse in a quick retraining")
+            on_stage(REHEARSING)
             backbone = Backbone.of(trained.model, exported[-1] if precision == "int8" else None)
             rehearsal[REHEARSAL_NAME] = make_rehearsal(backbone, snapshot, on_step).to_bytes()
         # The test images are judged last.

@@ -355,7 +355,9 @@ def test_an_unknown_network_names_what_there_is(state: Path) -> None:
     result = run(state, "training", "--network", "resnet", *FLAGS)
 
     assert result.returncode == 1
-    assert "No network 'resnet'; available: efficientnet_lite0, seed_cnn" in result.stderr
+    said = " ".join(result.stderr.split())  # the console breaks lines
+    networks = "efficientnet_lite0, efficientnet_lite1, efficientnet_lite2, seed_cnn"
+    assert f"No network 'resnet'; available: {networks}" in said
 
 
 def test_the_seed_network_is_the_seeds(tmp_path: Path) -> None:
