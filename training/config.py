@@ -19,6 +19,7 @@ MAX_STAGES = 7  # of EfficientNet-Lite
 DRAWS: Final = 7
 # Pictures that a last layer is fitted to; of half as many, two fits refused 83 and 90 % of dishes.
 HEAD_DRAWN: Final = 32_000
+REFITTED_ANEW: Final = ("network", "networks")  # may be others than a cross-validation judged
 _DRAWS: Final = "draws"
 
 
@@ -201,17 +202,17 @@ class TrainConfig:
 def add_refit_flag(parser: argparse.ArgumentParser) -> None:
     """Add the flag that takes settings and calibration from a cross-validation.
 
-    ``networks`` is None after it unless that flag was given.
+    Of ``REFITTED_ANEW`` each is None after it unless its flag was given.
     """
     parser.add_argument(
         "--refit",
         type=Path,
         metavar="FILE",
         help="result of cross-validate: train with its settings on training and validation images "
-        "together, and take the calibration from it; of the other flags only --networks and "
-        "--threads count",
+        "together, and take the calibration from it; of the other flags only --network, --networks "
+        "and --threads count",
     )
-    parser.set_defaults(networks=None)
+    parser.set_defaults(**dict.fromkeys(REFITTED_ANEW))
 
 
 def _check(config: TrainConfig, names: Sequence[str], low: int) -> None:

@@ -39,7 +39,7 @@ from models.manifest import (
 from models.registry import ModelRegistry, ModelVersion, open_registry, write_atomically
 from training.calibration import calibrate
 from training.columns import Columns
-from training.config import TrainConfig, add_refit_flag
+from training.config import REFITTED_ANEW, TrainConfig, add_refit_flag
 from training.console import ConsoleProgress, print_cross_validation, print_version, run_command
 from training.cross_validation import CrossValidation, cross_validate
 from training.dataset import (
@@ -341,10 +341,10 @@ def retrain_from_flags(options: argparse.Namespace, take_snapshot: Callable[[], 
     def run(progress: ConsoleProgress) -> Callable[[Console], None]:
         judged = CrossValidation.read(options.refit) if options.refit else None
         if judged:
-            config = judged.config
-            if options.networks is not None:
-                config = replace(config, networks=options.networks)
-                config.check()
+            given = {name: getattr(options, name) for name in REFITTED_ANEW}
+            given = {name: value for name, value in given.items() if value is not None}
+            config = replace(judged.config, **given)
+            config.check()
         else:
             config = TrainConfig.from_flags(options)
         use_threads(options.threads)

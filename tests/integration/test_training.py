@@ -209,7 +209,8 @@ def refit(state: Path) -> tuple[ModelVersion, str]:
     )  # fmt: skip
     assert judged.returncode == 0, judged.stderr
     (result,) = (state / "cross-validations").iterdir()
-    trained = run(state, "training", "--refit", str(result), "--networks", "2", "--threads", "2")
+    given = ("--network", "efficientnet_lite0", "--networks", "2", "--threads", "2")
+    trained = run(state, "training", "--refit", str(result), *given)
     assert trained.returncode == 0, trained.stderr
     return ModelRegistry(state / "models").list()[-1], judged.stdout
 
@@ -245,8 +246,9 @@ def test_a_refit_takes_settings_and_calibration_from_it(refit: tuple[ModelVersio
     assert manifest.kinds == ("pear", "other")  # the graph merges them
     assert manifest.training["augmentation"] == "scenes"
     assert manifest.training["steps_per_epoch"] == 3
-    assert manifest.training["networks"] == 2  # another number than was judged, as the flag asked
-    assert manifest.training == {**manifest.folds, "networks": 2}
+    # Another network and another number than were judged, as the flags asked:
+    assert manifest.training == {**manifest.folds, "network": "efficientnet_lite0", "networks": 2}
+    assert manifest.network == "efficientnet_lite0"
     assert manifest.training["draws"] == DRAWS
     assert len(manifest.history) == 2
     assert manifest.calibration is not None
