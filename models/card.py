@@ -87,7 +87,8 @@ def _scores(manifest: ModelManifest) -> str:
     heads = ("Images", "Number", "Accuracy", "Macro F1", "Named", "Calibration error")
     notes = [
         "A picture that is refused counts as wrong. In brackets the 95 % interval from resampling "
-        "the pictures; photos of one bin resemble each other, so the truth may lie further out. "
+        "the pictures, or, where all are right, the exact one of a binomial; photos of one bin "
+        "resemble each other, so the truth may lie further out. "
         "The calibration error is the expected one over 15 bins: how far, on average, the stated "
         "probability is from the share that is right."
     ]

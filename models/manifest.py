@@ -59,7 +59,8 @@ class EvaluationMetrics(_Frozen):
         named: share of the images that got a name, 0..1; a refused fruit counts as wrong.
         others: images of none of the classes in the same set, None without any.
         intervals: low and high end of the 95 % interval by the name of the figure, from resampling
-            the images (percentile bootstrap).
+            the images (percentile bootstrap); where all or none are right, the exact one of a
+            binomial for the accuracy, and none for figures whose resamples are all alike.
         per_class: by label.
         confusion: rows are the true labels, columns the answers, in the order of the labels.
         per_group: accuracy and count by folder of the publisher (the variety), where there is one.

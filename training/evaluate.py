@@ -6,7 +6,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 from rich.table import Table
-from scipy.stats import bootstrap, rankdata
+from scipy.stats import binomtest, bootstrap, rankdata
 from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
 from data.labels import NONE_OF_THESE
@@ -166,6 +166,10 @@ def _intervals(
 ) -> dict[str, tuple[float, float]]:
     if len(true) < 2:
         return {}
+    right = int((answers == true).sum())
+    if right in (0, len(true)):  # every resample is like the whole, and would claim certainty
+        low, high = binomtest(right, len(true)).proportion_ci(method="exact")
+        return {"accuracy": (float(low), float(high))}
     present = np.unique(true)
 
     def accuracy(rows: NDArray[np.int64]) -> float:
@@ -187,7 +191,8 @@ def _auroc_interval(
 ) -> dict[str, tuple[float, float]]:
     if min(is_class.sum(), (~is_class).sum()) < _FEWEST_FOR_AUROC:
         return {}
-    return {"auroc": _interval(lambda rows: auroc(score[rows], is_class[rows]), len(score))}
+    low, high = _interval(lambda rows: auroc(score[rows], is_class[rows]), len(score))
+    return {"auroc": (low, high)} if low < high else {}
 
 
 def _interval(statistic: Callable[[NDArray[np.int64]], float], images: int) -> tuple[float, float]:

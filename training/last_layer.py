@@ -39,7 +39,7 @@ from training.train import use_threads
 
 # How often pictures of no kind that a publisher names count, most of which are made up: they stand
 # for everything that people photograph. Where kinds are not told apart, as often as the others.
-OTHERS_WEIGHT: Final = 3.0
+OTHERS_WEIGHT: Final = 7.0
 # Of the loss: things answered as if no kind had been taught, so that new ones are refused.
 UNKNOWN_SHARE: Final = 0.03
 _Batch: TypeAlias = tuple[NDArray[np.uint8], NDArray[np.int64]]

@@ -50,6 +50,18 @@ def test_intervals_hold_the_figure_and_narrow_with_more_images() -> None:
     assert many[1] - many[0] < 0.1 * (few[1] - few[0]) * 2
 
 
+def test_an_interval_claims_no_certainty_where_all_or_none_are_right() -> None:
+    """Every resample of them is alike; the exact interval of 82 of 82 is 95.6 to 100 %."""
+    images = [image("apple")] * 82
+    sure = np.repeat(np.array([[0.9, 0.1, 0.0]], np.float32), 82, axis=0)
+
+    right = evaluate(sure, np.zeros(82, int), images, LABELS, 0.5).intervals
+    wrong = evaluate(sure, np.ones(82, int), images, LABELS, 0.5).intervals
+
+    assert right == {"accuracy": (pytest.approx(0.956, abs=1e-3), 1.0)}
+    assert wrong == {"accuracy": (0.0, pytest.approx(0.044, abs=1e-3))}
+
+
 @pytest.mark.parametrize(("fruit", "others"), [(109, 10), (97, 10), (70, 30)])
 def test_every_interval_can_be_written_down(fruit: int, others: int) -> None:
     """A resample that lacks all other things has no AUROC, which JSON could not hold."""
