@@ -57,6 +57,8 @@ VIEWS: Final = 5  # random variations of each new photo, beside the photo itself
 # take 310 MB, three times that while the layer is fitted.
 MOST_LOOKS: Final = 60_000
 NEW_SHARE: Final = 0.3  # weight of a new class: that of none-of-these, from which it must part
+# Of one that the network knows already as a kind of other thing; it then takes less from others.
+KIND_SHARE: Final = 0.005
 _FOLDS: Final = 4
 _PARITY_IMAGES: Final = 12
 
@@ -322,6 +324,11 @@ class _Fitting:
             for label, rows in rows_by(i.label for i in self._photos.images).items()
         }
         self._head = widened_head(model, start, self.columns.classes, looks)
+        self._kinds = {
+            label
+            for label, rows in rows_by(i.label for i in self._photos.images).items()
+            if is_a_kind(self._photos.values[rows], self._old_head, len(self.columns.kinds))
+        }
         self.test = plan.known.where(lambda i: i.split == Split.TEST).and_(
             photos.where(lambda i: i.split == Split.TEST)
         )
@@ -399,13 +406,28 @@ class _Fitting:
         for label in set(self._plan.labels) - set(self._start.labels):
             mine = labels == label
             if mine.any():
-                weights[mine] *= NEW_SHARE / weights[mine].sum()
+                share = KIND_SHARE if label in self._kinds else NEW_SHARE
+                weights[mine] *= share / weights[mine].sum()
         return weights
 
     def _shifted(self) -> Head:
         kernel, bias = self._head[0], self._head[1].copy()
         bias[len(self.columns.classes) :] += self._shift
         return kernel, bias
+
+
+def is_a_kind(values: NDArray[np.float32], head: Head, kinds: int) -> bool:
+    """Return whether a network takes most photos for one kind of other thing that it was taught.
+
+    Args:
+        values: the photos' features, float32 (N, D).
+        head: kernel float32 (D, width) and bias float32 (width,).
+        kinds: how many of its last columns are of other things; the very last is of no kind.
+    """
+    kernel, bias = head
+    counts = np.bincount((values @ kernel + bias).argmax(axis=1), minlength=len(bias))
+    column = int(counts.argmax())
+    return column in range(len(bias) - kinds, len(bias) - 1) and counts[column] * 2 > len(values)
 
 
 def deal(images: Sequence[SnapshotImage], folds: int, seed: int) -> NDArray[np.int64]:

@@ -15,7 +15,7 @@ from models.rehearsal import Rehearsal, RehearsedImage
 from tests.conftest import manifest_of
 from training.errors import NotEnoughData
 from training.features import MAX_OF_NO_VARIETY, Features, _thin, learned_from
-from training.quick import VIEWS, _learned, _sources, deal, plan_quick, views_of
+from training.quick import VIEWS, _learned, _sources, deal, is_a_kind, plan_quick, views_of
 from training.thorough import teachable
 
 START = manifest_of("v0002", ("apple", "mango", NONE_OF_THESE))
@@ -275,3 +275,26 @@ def test_what_is_rehearsed_of_own_photos_is_bounded_and_shared_among_the_labels(
     assert sum(not i.variety for i in kept) == MAX_OF_NO_VARIETY
     assert sum(i.label == "kiwi" for i in kept) == 10
     assert set(KNOWN) <= set(kept)
+
+
+@pytest.mark.parametrize(
+    ("taken_for", "known"),
+    [
+        ([2, 2, 2, 0], True),  # a kind: most photos
+        ([2, 2, 3, 3], False),  # as often a kind as not
+        ([0, 0, 0, 2], False),  # a class
+        ([4, 4, 4, 2], False),  # of no kind
+    ],
+)
+def test_a_new_class_is_known_where_most_photos_are_taken_for_one_kind(
+    taken_for: list[int], known: bool
+) -> None:
+    head = (np.eye(5, dtype=np.float32), np.zeros(5, np.float32))  # two classes, two kinds, no kind
+
+    assert is_a_kind(np.eye(5, dtype=np.float32)[taken_for], head, 3) == known
+
+
+def test_a_network_without_kinds_knows_no_new_class() -> None:
+    head = (np.eye(3, dtype=np.float32), np.zeros(3, np.float32))
+
+    assert not is_a_kind(np.eye(3, dtype=np.float32)[[2, 2]], head, 1)
