@@ -319,15 +319,16 @@ class _Fitting:
         self._rehearsed = plan.known.where(lambda i: i.split != Split.TEST)
         self._photos = photos.where(lambda i: i.split != Split.TEST)
         self._views, self._each = views, len(views) // len(self._photos)
-        looks = {
-            label: self._photos.values[rows].mean(axis=0)
+        values_of = {
+            label: self._photos.values[rows]
             for label, rows in rows_by(i.label for i in self._photos.images).items()
         }
+        looks = {label: values.mean(axis=0) for label, values in values_of.items()}
         self._head = widened_head(model, start, self.columns.classes, looks)
         self._kinds = {
             label
-            for label, rows in rows_by(i.label for i in self._photos.images).items()
-            if is_a_kind(self._photos.values[rows], self._old_head, len(self.columns.kinds))
+            for label, values in values_of.items()
+            if is_a_kind(values, self._old_head, len(self.columns.kinds))
         }
         self.test = plan.known.where(lambda i: i.split == Split.TEST).and_(
             photos.where(lambda i: i.split == Split.TEST)

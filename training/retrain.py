@@ -100,9 +100,9 @@ def retrain(
         snapshot: the images, their labels and splits.
         config: every setting of the run.
         registry: where the version is published. It is not made active.
-        cross_validation: of these images with these settings; then the validation images train too,
-            and the calibration is taken from it. None calibrates on the validation images, or
-            keeps the calibration of ``start``.
+        cross_validation: of these images, with these settings but for ``REFITTED_ANEW``;
+            then the validation images train too, and the calibration is taken from it. None
+            calibrates on the validation images, or keeps the calibration of ``start``.
         start: the active version, whose weights it starts from and which the gate compares it with;
             None starts anew and compares nothing.
         on_stage: told in words what happens next.
@@ -342,8 +342,8 @@ def retrain_from_flags(options: argparse.Namespace, take_snapshot: Callable[[], 
         judged = CrossValidation.read(options.refit) if options.refit else None
         if judged:
             given = {name: getattr(options, name) for name in REFITTED_ANEW}
-            given = {name: value for name, value in given.items() if value is not None}
-            config = replace(judged.config, **given)
+            changes = {name: value for name, value in given.items() if value is not None}
+            config = replace(judged.config, **changes)
             config.check()
         else:
             config = TrainConfig.from_flags(options)
