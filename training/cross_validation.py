@@ -9,7 +9,7 @@ The folds also differ in their seed, so that what they answer alike does not han
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
@@ -30,6 +30,7 @@ from training.dataset import labels_of, load_images, training_columns, training_
 from training.epoch import Epoch
 from training.errors import InvalidCrossValidation
 from training.evaluate import auroc, columns_of, evaluate, none_column, rows_by
+from training.folds import KeptFolds
 from training.namesakes import without_namesakes
 from training.sampling import tell_left_out
 from training.train import fit, predict_logits
@@ -61,12 +62,6 @@ class CrossValidation(BaseModel):
     metrics: dict[str, EvaluationMetrics]
     others: dict[str, OtherMetrics]
     folds: list[dict[str, float]]
-
-    @property
-    def name(self) -> str:
-        """The name of its file: of the images and of the settings."""
-        settings = json.dumps(self.training, sort_keys=True).encode()
-        return f"{self.snapshot[:16]}-{hashlib.sha256(settings).hexdigest()[:8]}"
 
     @property
     def config(self) -> TrainConfig:
@@ -102,10 +97,22 @@ class CrossValidation(BaseModel):
             ) from error
 
 
+def name_of(snapshot: str, training: Mapping[str, Any]) -> str:
+    """Return what the files of a cross-validation are called.
+
+    Args:
+        snapshot: digest of the list of images.
+        training: the record of the settings.
+    """
+    settings = json.dumps(training, sort_keys=True).encode()
+    return f"{snapshot[:16]}-{hashlib.sha256(settings).hexdigest()[:8]}"
+
+
 def cross_validate(
     snapshot: Snapshot,
     config: TrainConfig,
     folds: int,
+    kept: KeptFolds,
     *,
     on_stage: Callable[[str], None] = lambda stage: None,
     on_epoch: Callable[[Epoch], None] = lambda epoch: None,
@@ -124,12 +131,15 @@ def cross_validate(
         config: every setting of a run; the schedule must be ``cosine``, which needs no choice of
             epoch.
         folds: how many, at least 2.
+        kept: folds of these images, settings and number that are finished, which are not trained
+            again; each that is finished now is added to them.
         on_stage: told in words what happens next.
         on_epoch: told what each epoch gave.
         on_step: told how many steps of the fold are done.
 
     Raises:
         NotEnoughData: the snapshot cannot teach or judge a class.
+        InvalidCrossValidation: a fold that was kept cannot be read.
         ValueError: the schedule is another.
     """
     if config.schedule != "cosine":
@@ -142,6 +152,12 @@ def cross_validate(
     logits = np.zeros((len(dealt), len(labels)), np.float32)
     fold_of = np.zeros(len(dealt), np.int64)
     for fold, (learned, judged) in enumerate(_deal(dealt, folds, config.seed)):
+        fold_of[judged] = fold
+        known = kept.read(fold, judged, len(labels))
+        if known is not None:
+            on_stage(f"Fold {fold + 1} of {folds}: finished before, its answers are kept")
+            logits[judged] = known
+            continue
         on_stage(f"Fold {fold + 1} of {folds}: judging {len(judged):,} of {len(dealt):,} images")
         seeded = replace(config, seed=config.seed + fold)
         data = training_data(
@@ -155,7 +171,9 @@ def cross_validate(
                 snapshot.root, [dealt[row] for row in rows], labels, config.side_px
             )
             logits[rows] = predict_logits(trained.model, images, columns)
-        fold_of[judged] = fold
+        kept.keep(fold, judged, logits[judged])
+        if fold + 1 < folds:
+            on_stage("Its answers are kept: if it is stopped, the same command goes on here")
     return _judge(snapshot, config, labels, dealt, logits, fold_of)
 
 

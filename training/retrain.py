@@ -41,7 +41,7 @@ from training.calibration import calibrate
 from training.columns import Columns
 from training.config import REFITTED_ANEW, TrainConfig, add_refit_flag
 from training.console import ConsoleProgress, print_cross_validation, print_version, run_command
-from training.cross_validation import CrossValidation, cross_validate
+from training.cross_validation import CrossValidation, cross_validate, name_of
 from training.dataset import (
     LabelledImages,
     judging_images,
@@ -61,6 +61,7 @@ from training.features import (
     make_rehearsal,
     photo_features,
 )
+from training.folds import KeptFolds
 from training.gate import Judged, judge
 from training.namesakes import without_namesakes
 from training.network import (
@@ -375,17 +376,21 @@ def cross_validate_from_flags(
     def run(progress: ConsoleProgress) -> Callable[[Console], None]:
         config = TrainConfig.from_flags(options)
         use_threads(config.threads)
+        snapshot, folder = take_snapshot(), cross_validations_dir(options.state_dir)
+        name = name_of(snapshot.digest, config.record())
+        kept = KeptFolds(folder / f"{name}-in-{options.folds}")
         found = cross_validate(
-            take_snapshot(),
+            snapshot,
             config,
             options.folds,
+            kept,
             on_stage=progress.on_stage,
             on_epoch=progress.on_epoch,
             on_step=progress.on_step,
         )
-        path = cross_validations_dir(options.state_dir) / f"{found.name}.json"
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path = folder / f"{name}.json"
         write_atomically(path, (found.model_dump_json(indent=2) + "\n").encode())
+        kept.forget()
         return lambda console: print_cross_validation(
             found.metrics, found.others, found.folds, path, console
         )

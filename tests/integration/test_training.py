@@ -49,6 +49,26 @@ def run(state: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+def interrupted(state: Path, *arguments: str, after: str) -> tuple[int, str]:
+    """Run a command, press Ctrl-C once it has said so, and return its exit status and errors."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", *arguments],
+        env={**os.environ, "FRUIT_STATE_DIR": str(state), "PYTHONUNBUFFERED": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        # Tests that run in the background ignore Ctrl-C, and the child would inherit that.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
+    assert process.stdout is not None
+    deadline = time.monotonic() + 120
+    while after not in process.stdout.readline():
+        assert time.monotonic() < deadline
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    return process.returncode, errors
+
+
 @pytest.fixture(scope="module")
 def state(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A store with ten drawn pictures a class: six train, two choose, two judge."""
@@ -203,10 +223,13 @@ def refit(state: Path) -> tuple[ModelVersion, str]:
             )  # fmt: skip
     store.close()
     scenes = ("--augmentation", "scenes", "--none-of-these", "--kinds", "--schedule", "cosine")
-    judged = run(
-        state, "training", "cross-validate", "--folds", "2", "--epochs", "1",
-        "--steps-per-epoch", "3", *scenes, *FLAGS,
+    command = (
+        "training", "cross-validate", "--folds", "2", "--epochs", "1", "--steps-per-epoch", "3",
+        *scenes, *FLAGS,
     )  # fmt: skip
+    returncode, errors = interrupted(state, *command, after="Its answers are kept")
+    assert returncode == 130, errors
+    judged = run(state, *command)
     assert judged.returncode == 0, judged.stderr
     (result,) = (state / "cross-validations").iterdir()
     given = ("--network", "efficientnet_lite0", "--networks", "2", "--threads", "2")
@@ -225,6 +248,16 @@ def test_a_cross_validation_judges_every_image_that_may_be_trained_on(
     assert scores.others is not None
     assert scores.others.images == 8
     assert "accuracy of the folds" in output
+
+
+def test_a_cross_validation_that_was_stopped_trains_no_finished_fold_again(
+    refit: tuple[ModelVersion, str],
+) -> None:
+    _, output = refit
+
+    assert "Fold 1 of 2: finished before" in output
+    assert "Fold 2 of 2: judging" in output
+    assert output.count("epoch 1/1") == 1
 
 
 def test_objects_of_none_of_the_classes_are_held_out_too(refit: tuple[ModelVersion, str]) -> None:
@@ -320,23 +353,12 @@ def test_a_network_without_features_gets_a_column_for_a_new_class(
 
 def test_interrupting_leaves_nothing_published(state: Path) -> None:
     before = _versions(state)
-    process = subprocess.Popen(
-        [sys.executable, "-m", "training", "--epochs", "500", "--patience-epochs", "500", *FLAGS],
-        env={**os.environ, "FRUIT_STATE_DIR": str(state), "PYTHONUNBUFFERED": "1"},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        # Tests that run in the background ignore Ctrl-C, and the child would inherit that.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-    )
-    assert process.stdout is not None
-    deadline = time.monotonic() + 120
-    while "epoch 1/500" not in process.stdout.readline():
-        assert time.monotonic() < deadline
-    process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=60)
+    returncode, errors = interrupted(
+        state, "training", "--epochs", "500", "--patience-epochs", "500", *FLAGS,
+        after="epoch 1/500",
+    )  # fmt: skip
 
-    assert process.returncode == 130
+    assert returncode == 130
     assert "Stopped. Nothing was published." in errors
     assert _versions(state) == before
 
