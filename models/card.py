@@ -111,10 +111,14 @@ def _folds(manifest: ModelManifest) -> str:
         same = "How far its settings are those of the ones that were judged was not recorded."
     else:
         ones, own = manifest.folds, manifest.training
+        drawn = own.get(f"{_OF_FIT}drawn")
+        fitted_alike = bool(drawn and ones.get(f"{_OF_FIT}drawn"))
+        of_fit = {n for n in own.keys() & ones.keys() if fitted_alike and n.startswith(_OF_FIT)}
         differing = [
             f"{name} {ones.get(name, 'not recorded')} instead of {own.get(name, 'not recorded')}"
             for name in {**own, **ones}
-            if ones.get(name) != own.get(name) and not name.startswith((_OF_FIT, _MEAN_OF, _NOTES))
+            if ones.get(name) != own.get(name)
+            and (name in of_fit or not name.startswith((_OF_FIT, _MEAN_OF, _NOTES)))
         ]
         same = "The settings were the same"
         same += f", but for {', '.join(differing)}." if differing else "."
@@ -122,7 +126,7 @@ def _folds(manifest: ModelManifest) -> str:
             same += (
                 f" Its weights are the mean of those of {' and '.join(averaged)}; theirs were not."
             )
-        if drawn := own.get(f"{_OF_FIT}drawn"):
+        if drawn and not fitted_alike:
             same += (
                 f" Its columns of other things were fitted anew to {drawn:,} drawn pictures "
                 "afterwards (`fit-head`), and theirs were not."

@@ -4,7 +4,8 @@
 published version on any pictures; ``rehearse`` keeps the features that quick retraining needs;
 ``examine`` keeps how a version answers each test image; ``quantize`` publishes a version again in
 eight bits; ``fit-head`` publishes it again with another last layer, fitted to what is drawn now;
-``average`` publishes the mean of versions that began alike.
+``average`` publishes the mean of versions that began alike; ``calibrate`` publishes a version again
+with what a cross-validation of its settings found.
 """
 
 import argparse
@@ -34,6 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         from training.average import average_from_flags
         from training.last_layer import fit_head_from_flags
         from training.quantize import quantize_from_flags
+        from training.recalibrate import recalibrate_from_flags
         from training.retrain import (
             cross_validate_from_flags,
             rehearse_from_flags,
@@ -42,6 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
         run = {
             "average": average_from_flags,
+            "calibrate": recalibrate_from_flags,
             "cross-validate": cross_validate_from_flags,
             "fit-head": fit_head_from_flags,
             "quantize": quantize_from_flags,
@@ -68,7 +71,8 @@ def _parser() -> argparse.ArgumentParser:
     add_refit_flag(parser)
     commands = parser.add_subparsers(
         dest="command",
-        metavar="average | cross-validate | evaluate | examine | fit-head | quantize | rehearse",
+        metavar="average | calibrate | cross-validate | evaluate | examine | fit-head | quantize | "
+        "rehearse",
     )
     command = commands.add_parser(
         "average", help="publish the mean of the weights of versions that began alike"
@@ -76,6 +80,11 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument(
         "versions", nargs="+", metavar="VERSION", help="two or more of one network"
     )
+    command = commands.add_parser(
+        "calibrate", help="publish a version again with the calibration of a cross-validation"
+    )
+    command.add_argument("file", type=Path, metavar="FILE", help="result of cross-validate")
+    command.add_argument("--version", help="a published version (default: the active one)")
     command = commands.add_parser(
         "cross-validate", help="judge the settings on all photos of training and validation"
     )

@@ -32,6 +32,7 @@ from training.errors import InvalidCrossValidation
 from training.evaluate import auroc, columns_of, evaluate, none_column, rows_by
 from training.folds import KeptFolds
 from training.namesakes import without_namesakes
+from training.other_columns import with_fitted_others
 from training.sampling import tell_left_out
 from training.train import fit, predict_logits
 
@@ -165,12 +166,13 @@ def cross_validate(
         )
         tell_left_out(on_stage, "to learn from", data.images, data.left_out)
         trained = fit(seeded, data, None, columns, on_epoch, on_step)
+        model = with_fitted_others(trained.model, data, seeded, on_stage, on_step)
         for start in range(0, len(judged), _JUDGED_AT_ONCE):
             rows = judged[start : start + _JUDGED_AT_ONCE]
             images = load_images(
                 snapshot.root, [dealt[row] for row in rows], labels, config.side_px
             )
-            logits[rows] = predict_logits(trained.model, images, columns)
+            logits[rows] = predict_logits(model, images, columns)
         kept.keep(fold, judged, logits[judged])
         if fold + 1 < folds:
             on_stage("Its answers are kept: if it is stopped, the same command goes on here")

@@ -60,6 +60,7 @@ class TrainingData:
         images: how many different images there are.
         class_weights: of each column, None for equal ones.
         left_out: how many more there are, for which there was no room.
+        pool: what the batches are drawn from; None where they pass over the images.
     """
 
     batches: "tf.data.Dataset | BalancedBatches"
@@ -67,6 +68,7 @@ class TrainingData:
     images: int
     class_weights: dict[int, float] | None
     left_out: int = 0
+    pool: PhotoPool | None = None
 
 
 class BalancedBatches(keras.utils.PyDataset):  # type: ignore[misc]  # keras has no types
@@ -171,7 +173,7 @@ def training_data(
     if config.augmentation == "scenes":
         pool = load_pool(root, images, columns)
         balanced = BalancedBatches(pool, config)
-        return TrainingData(balanced, len(balanced), len(pool), None, pool.left_out)
+        return TrainingData(balanced, len(balanced), len(pool), None, pool.left_out, pool)
     # TensorFlow copies them.
     data = _load_some(root, images, columns.labels, config.side_px, POOL_BYTES // 2)
     shuffled = batches(data, columns, config.batch_size, shuffle_seed=config.seed)

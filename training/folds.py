@@ -7,7 +7,6 @@ import io
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,9 +15,6 @@ from models.arrays import read_arrays
 from models.errors import InvalidVersion
 from models.registry import write_atomically
 from training.errors import InvalidCrossValidation
-
-_ROWS: Final = "rows"
-_LOGITS: Final = "logits"
 
 
 class KeptFolds:
@@ -48,8 +44,8 @@ class KeptFolds:
             return None
         try:
             content = read_arrays(path)
-            logits = content[_LOGITS]
-            if not np.array_equal(content[_ROWS], rows) or logits.shape != (len(rows), width):
+            logits = content["logits"]
+            if not np.array_equal(content["rows"], rows) or logits.shape != (len(rows), width):
                 raise InvalidCrossValidation(
                     f"{path} holds answers about other images. Remove it to train that fold again."
                 )
@@ -62,7 +58,7 @@ class KeptFolds:
     def keep(self, fold: int, rows: Sequence[int], logits: NDArray[np.float32]) -> None:
         """Write what ``read`` returns."""
         buffer = io.BytesIO()
-        np.savez_compressed(buffer, **{_ROWS: np.asarray(rows, np.int64), _LOGITS: logits})
+        np.savez_compressed(buffer, rows=np.asarray(rows, np.int64), logits=logits)
         self.folder.mkdir(parents=True, exist_ok=True)
         write_atomically(self._path(fold), buffer.getvalue())
 

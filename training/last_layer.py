@@ -7,44 +7,32 @@ is in ``training/EXPERIMENTS.md``.
 """
 
 import argparse
-from collections import deque
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any, Final, TypeAlias
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import Any, Final
 
 from data.labels import spoken
 from data.snapshot import Snapshot
 from data.splits import Split
 from export.parity import check_parity, onnx_predict
-from models.manifest import REHEARSAL_NAME, ModelManifest
+from models.manifest import ModelManifest
 from models.registry import ModelRegistry, ModelVersion
 from training.columns import Columns
-from training.config import DRAWS, HEAD_DRAWN, SMOOTHING
+from training.config import DRAWS, HEAD_DRAWN, SMOOTHING, head_record
 from training.console import publish_again
 from training.dataset import judging_images
 from training.epoch import Epoch
 from training.errors import NotEnoughData
 from training.features import Backbone
-from training.head import PULL_NEW, fit_head
+from training.head import PULL_NEW
 from training.namesakes import without_namesakes
 from training.network import head_of, with_head
-from training.publishing import publish_remade, reheaded
+from training.other_columns import fit_other_columns
+from training.publishing import publish_remade, reheaded, rehearsal_of
 from training.quick import probabilities_of
-from training.sampling import PhotoPool, draw_batch, load_pool, tell_left_out
+from training.sampling import load_pool, tell_left_out
 from training.saved import load_network, model_file
 from training.train import use_threads
 
-# How often pictures of no kind that a publisher names count, most of which are made up: they stand
-# for everything that people photograph. Where kinds are not told apart, as often as the others.
-OTHERS_WEIGHT: Final = 7.0
-# Of the loss: things answered as if no kind had been taught, so that new ones are refused.
-UNKNOWN_SHARE: Final = 0.03
-_Batch: TypeAlias = tuple[NDArray[np.uint8], NDArray[np.int64]]
-_BATCH: Final = 32
-_DRAWING_THREADS: Final = 2
 _PARITY_IMAGES: Final = 12
 
 
@@ -97,41 +85,24 @@ def fit_last_layer(
     test = judging_images(known, Split.TEST, manifest.labels, manifest.input.side_px)
     tell_left_out(on_stage, "to draw from", len(pool), pool.left_out)
     tell_left_out(on_stage, "to judge by", len(test), test.left_out)
-    on_stage(f"Looking at {drawn:,} drawn pictures")
-    features, targets = _drawn_features(backbone, pool, drawn, seed, on_step)
-
-    on_stage("Fitting the columns of other things")
-    kernel, bias = head_of(model)
-    shift = manifest.calibration.none_shift if manifest.calibration else 0.0
-    others = range(len(columns.classes), columns.width)
-    # Fitted as it is served: with the shift of none-of-these.
-    bias = bias.copy()
-    bias[others] += shift
-    head, history = fit_head(
-        features,
-        targets,
-        np.where(targets == others[-1], OTHERS_WEIGHT if len(others) > 1 else 1.0, 1.0),
-        (kernel, bias),
-        dict.fromkeys(others, PULL_NEW),
-        float(manifest.training.get(SMOOTHING, 0.0)),
-        len(columns.classes),
-        on_epoch,
-        UNKNOWN_SHARE,
+    head, history = fit_other_columns(
+        backbone,
+        pool,
+        head_of(model),
+        drawn=drawn,
+        seed=seed,
+        label_smoothing=float(manifest.training.get(SMOOTHING, 0.0)),
+        shift=manifest.calibration.none_shift if manifest.calibration else 0.0,
+        on_stage=on_stage,
+        on_step=on_step,
+        on_epoch=on_epoch,
     )
-    head[1][others] -= shift
     trained = with_head(model, *head)
-    how = {
-        "head_drawn": drawn,
-        "head_draws": DRAWS,
-        "head_others_weight": OTHERS_WEIGHT,
-        "head_pull": PULL_NEW,
-        "head_unknown_share": UNKNOWN_SHARE,
-        "head_seed": seed,
-    }
+    how = head_record(drawn) | {"head_draws": DRAWS, "head_pull": PULL_NEW, "head_seed": seed}
     changes = {"training": manifest.training | how, "history": history}
 
     def make_content(version: str) -> tuple[bytes, dict[str, float]]:
-        content = reheaded(start, trained, columns, manifest.labels, version)
+        content = reheaded(start, trained, columns, manifest.calibration, manifest.labels, version)
         errors = check_parity(
             lambda images: probabilities_of(backbone.run(images), head, manifest),
             onnx_predict(content),
@@ -139,14 +110,9 @@ def fit_last_layer(
         )
         return content, errors
 
-    def make_files(content: bytes) -> dict[str, bytes]:
-        # Of the same layers as before, the features are the same too.
-        rehearsal = {REHEARSAL_NAME} & start.checksums.keys()
-        return {name: start.verify(name).read_bytes() for name in rehearsal}
-
-    network = model_file(trained)
+    network, files = model_file(trained), rehearsal_of(start)
     return publish_remade(
-        start, registry, test, make_content, changes, network, make_files, on_stage
+        start, registry, test, make_content, changes, network, lambda content: files, on_stage
     )
 
 
@@ -178,35 +144,3 @@ def fit_head_from_flags(options: argparse.Namespace, take_snapshot: Callable[[],
         return fit_last_layer(*of, drawn=options.drawn, **told)
 
     return publish_again(options, take_snapshot, publish)
-
-
-def _drawn_features(
-    backbone: Backbone,
-    pool: PhotoPool,
-    count: int,
-    seed: int,
-    on_step: Callable[[int, int], None],
-) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """Return the features of drawn pictures, float32 (count, D), and their columns."""
-
-    def draw(start: int) -> _Batch:
-        rng = np.random.default_rng((seed, start))
-        return draw_batch(pool, min(_BATCH, count - start), backbone.side_px, rng)
-
-    features, targets = [], []
-
-    def take(drawn: Future[_Batch]) -> None:
-        pixels, columns = drawn.result()
-        features.append(backbone.run(pixels))
-        targets.append(columns)
-        on_step(sum(map(len, targets)), count)
-
-    with ThreadPoolExecutor(_DRAWING_THREADS) as threads:
-        ahead: deque[Future[_Batch]] = deque()
-        for start in range(0, count, _BATCH):
-            ahead.append(threads.submit(draw, start))
-            if len(ahead) > 2 * _DRAWING_THREADS:  # what is drawn ahead lies in memory
-                take(ahead.popleft())
-        while ahead:
-            take(ahead.popleft())
-    return np.concatenate(features), np.concatenate(targets)

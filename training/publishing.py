@@ -14,7 +14,14 @@ from export.convert import on_backbone_of, to_onnx
 from export.parity import Predict, check_parity, onnx_predict
 from models.card import CARD_NAME, model_card
 from models.examination import EXAMINATION_NAME
-from models.manifest import KERAS_NAME, OUTPUT_NAME, InputSpec, ModelManifest
+from models.manifest import (
+    KERAS_NAME,
+    OUTPUT_NAME,
+    REHEARSAL_NAME,
+    Calibration,
+    InputSpec,
+    ModelManifest,
+)
 from models.registry import ModelRegistry, ModelVersion
 from training.columns import Columns
 from training.cross_validation import SPLIT_NAME
@@ -61,15 +68,17 @@ def reheaded(
     start: ModelVersion,
     model: keras.Model,
     columns: Columns,
+    calibration: Calibration | None,
     labels: tuple[str, ...],
     version: str,
 ) -> bytes:
-    """Return the ONNX file of a version with another last layer, in its precision.
+    """Return the ONNX file of a version with another last layer or calibration, in its precision.
 
     Args:
-        start: the version; its calibration stays.
+        start: the version.
         model: its network with that layer.
         columns: what the layer's outputs stand for.
+        calibration: the temperature and the shift.
         labels, version: of the file's metadata.
 
     Raises:
@@ -79,7 +88,6 @@ def reheaded(
     told: dict[str, Any] = {
         "labels": labels, "version": version, "input_spec": start.manifest.input
     }  # fmt: skip
-    calibration = start.manifest.calibration
     if start.manifest.precision == "float32":
         return to_onnx(serving_network(model, columns, calibration), **told)
     last = serving_head(model, columns, calibration)
@@ -117,7 +125,7 @@ def publish_remade(
         registry: where it is published.
         test: N images to judge both by.
         make_content: given its name, returns its ONNX file and how far that is from Keras.
-        changes: further fields of the manifest.
+        changes: further fields of the manifest; of ``metrics`` those of folds are kept.
         network: its Keras file.
         make_files: given the ONNX file, returns files beside pictures, card, examination and
             network, by name.
@@ -142,9 +150,10 @@ def publish_remade(
     def make_manifest(version: str, content: bytes) -> ModelManifest:
         on_stage(f"Judging it on {len(test):,} test images beside {start.version}")
         answers.append(predict_all(onnx_predict(content), test.pixels))
-        scores = score(test.images, answers[-1], before.labels, before.none_threshold)
-        of_folds = {n: m for n, m in before.metrics.items() if n.endswith(f"/{SPLIT_NAME}")}
-        manifest = before.model_copy(
+        changed = before.model_copy(update=dict(changes))
+        scores = score(test.images, answers[-1], changed.labels, changed.none_threshold)
+        of_folds = {n: m for n, m in changed.metrics.items() if n.endswith(f"/{SPLIT_NAME}")}
+        manifest = changed.model_copy(
             update={
                 "version": version,
                 "created_at": datetime.now(UTC),
@@ -155,7 +164,6 @@ def publish_remade(
                 "libraries": library_versions(),
                 "parent": start.version,
                 "files": {},
-                **changes,
             }
         )
         gate = judge(
@@ -178,6 +186,18 @@ def publish_remade(
         }
 
     return registry.publish(make_model, make_manifest, make_attachments)
+
+
+def rehearsal_of(start: ModelVersion) -> dict[str, bytes]:
+    """Return a version's file of features by its name, where it has one.
+
+    It holds for another version with the same layers before the last.
+
+    Raises:
+        InvalidVersion: the file is missing or damaged.
+    """
+    rehearsal = {REHEARSAL_NAME} & start.checksums.keys()
+    return {name: start.verify(name).read_bytes() for name in rehearsal}
 
 
 def library_versions() -> dict[str, str]:

@@ -144,7 +144,9 @@ def quick_retrain(
     parity: dict[str, float] = {}
 
     def make_model(version: str) -> bytes:
-        content = reheaded(start, trained, fitting.columns, plan.labels, version)
+        content = reheaded(
+            start, trained, fitting.columns, start.manifest.calibration, plan.labels, version
+        )
         manifest = start.manifest.model_copy(update={"labels": plan.labels})
         parity.update(
             check_parity(

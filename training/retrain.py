@@ -70,6 +70,7 @@ from training.network import (
     widened_head,
     with_head,
 )
+from training.other_columns import with_fitted_others
 from training.pictures import confusion_pictures, history_picture
 from training.publishing import exported_network, library_versions, predict_all
 from training.sampling import tell_left_out
@@ -139,9 +140,10 @@ def retrain(
     for validation in choosing:
         notes += tell_left_out(on_stage, "to choose by", len(validation), validation.left_out)
     on_stage(f"Training {config.network} on {data.images:,} images")
-    model = _started_from(start, columns, snapshot.root, learned) if start else None
+    begun = _started_from(start, columns, snapshot.root, learned) if start else None
     judged_by = choosing[0] if choosing else None
-    trained = fit(config, data, judged_by, columns, on_epoch, on_step, model)
+    trained = fit(config, data, judged_by, columns, on_epoch, on_step, begun)
+    model = with_fitted_others(trained.model, data, config, on_stage, on_step)
     judged = [*choosing, test]
     if cross_validation:
         calibration = cross_validation.calibration
@@ -152,12 +154,12 @@ def retrain(
         calibration = start.manifest.calibration
     else:
         (validation,) = choosing
-        logits = predict_logits(trained.model, validation, columns)
+        logits = predict_logits(model, validation, columns)
         named = " and ".join(sorted({f"{i.source}/{i.split}" for i in validation.images}))
         calibration = calibrate(logits, validation.targets, none_column(labels), named)
 
     on_stage("Exporting to ONNX and comparing with Keras")
-    serving = serving_network(trained.model, columns, calibration)
+    serving = serving_network(model, columns, calibration)
     input_spec = InputSpec(side_px=config.side_px)
     parity: dict[str, float] = {}
     metrics: dict[str, EvaluationMetrics] = {}
@@ -197,7 +199,7 @@ def retrain(
             sha256=hashlib.sha256(content).hexdigest(),
             size_bytes=len(content),
             network=config.network,
-            parameters=trained.model.count_params(),
+            parameters=model.count_params(),
             training=config.record()
             | ({"mode": "thorough"} if start else {})
             | ({"notes": notes} if notes else {}),
@@ -218,9 +220,9 @@ def retrain(
 
     def make_attachments(manifest: ModelManifest) -> dict[str, bytes]:
         rehearsal = {}
-        if has_backbone(trained.model):
+        if has_backbone(model):
             on_stage(REHEARSING)
-            backbone = Backbone.of(trained.model, exported[-1] if precision == "int8" else None)
+            backbone = Backbone.of(model, exported[-1] if precision == "int8" else None)
             rehearsal[REHEARSAL_NAME] = make_rehearsal(backbone, snapshot, on_step).to_bytes()
         # The test images are judged last.
         examined = examination(test.images, answers[-1], manifest, statistics_of(test.pixels))
@@ -228,7 +230,7 @@ def retrain(
             "history.png": history_picture(trained.history),
             CARD_NAME: model_card(manifest).encode(),
             EXAMINATION_NAME: examined.to_bytes(),
-            KERAS_NAME: model_file(trained.model),
+            KERAS_NAME: model_file(model),
             **rehearsal,
         }
 

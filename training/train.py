@@ -198,6 +198,7 @@ def _check_features(model: keras.Model, config: TrainConfig) -> None:
     asked = {
         "--fitted-head": config.fitted_head,
         "--feature-pull": config.feature_pull,
+        "--head-drawn": config.head_drawn,
         "--train-side-px": config.train_side_px,
     }
     needing = [flag for flag, value in asked.items() if value]

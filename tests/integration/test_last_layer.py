@@ -1,6 +1,6 @@
 """``fit-head``: a version with its columns of other things fitted anew, in either precision.
 
-And ``average``: the mean of such versions.
+And ``average``, the mean of such versions; and ``calibrate``, one with another calibration.
 """
 
 import subprocess
@@ -13,11 +13,12 @@ import pytest
 
 from app.predictor import OnnxPredictor
 from data.labels import NONE_OF_THESE
-from models.manifest import KERAS_NAME, REHEARSAL_NAME
+from models.manifest import KERAS_NAME, REHEARSAL_NAME, Calibration
 from models.registry import ModelRegistry, ModelVersion
 from tests.conftest import NEXT
 from tests.integration.test_quantize import features_of, shown, start_quantized
 from tests.integration.test_quick import COLOURS, ROOT
+from training.cross_validation import CrossValidation
 
 
 def train(state: Path, *flags: str) -> "subprocess.CompletedProcess[str]":
@@ -145,3 +146,81 @@ def test_what_has_no_mean_is_said(state: Path, versions: list[str], words: str) 
 
     assert done.returncode == 1
     assert words in " ".join(done.stderr.split())
+
+
+FOLDS = Calibration(
+    temperature=2.0,
+    none_shift=0.5,
+    none_threshold=0.4,
+    chosen_on="drawn/cross-validation",
+    images=40,
+)
+
+
+def folds_file(folder: Path, registry: ModelRegistry, version: str, **changes: object) -> str:
+    """Write what a cross-validation with the settings of the version found."""
+    manifest = registry.get(version).manifest
+    (scores, *_) = registry.get(NEXT).manifest.metrics.values()
+    found = CrossValidation(
+        snapshot=manifest.snapshot,
+        training=manifest.training,
+        labels=manifest.labels,
+        calibration=FOLDS,
+        metrics={"drawn/cross-validation": scores},
+        others={},
+        folds=[],
+    )
+    path = folder / "folds.json"
+    path.write_text(found.model_copy(update=changes).model_dump_json())
+    return str(path)
+
+
+@pytest.mark.parametrize("version", ["v0001", NEXT])
+def test_it_answers_as_before_but_for_the_calibration(
+    state: Path, tmp_path: Path, version: str
+) -> None:
+    registry = ModelRegistry(state / "models")
+    start = registry.get(version)
+    done = train(state, "calibrate", folds_file(tmp_path, registry, version), "--version", version)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+    found = registry.list()[-1]
+
+    manifest, old = found.manifest, start.manifest.calibration or FOLDS
+    assert (manifest.calibration, manifest.precision) == (FOLDS, start.manifest.precision)
+    assert (manifest.parent, manifest.folds) == (version, start.manifest.training)
+    assert {"drawn/cross-validation", "drawn/test"} <= manifest.metrics.keys()
+    assert set(manifest.files) >= {KERAS_NAME, REHEARSAL_NAME}
+    assert (found.folder / KERAS_NAME).read_bytes() == (start.folder / KERAS_NAME).read_bytes()
+    before, after = (
+        np.log(OnnxPredictor.load(v).run(shown("apple")).astype(np.float64)) for v in (start, found)
+    )
+    none = manifest.none_column
+    assert none is not None
+    other = 1 if none == 0 else 0
+    ratios = after[:, none] - after[:, other]
+    expected = (before[:, none] - before[:, other]) * old.temperature
+    expected += FOLDS.none_shift - old.none_shift
+    np.testing.assert_allclose(ratios * FOLDS.temperature, expected, atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"snapshot": "0" * 64}, "judged the images of snapshot 0000000000000000"),
+        ({"training": {"seed": 99}}, "seed 99 instead of"),
+        ({"labels": ("apple", "mango")}, "the labels apple, mango"),
+    ],
+)
+def test_folds_of_something_else_do_not_calibrate(
+    state: Path, tmp_path: Path, changes: dict[str, object], words: str
+) -> None:
+    registry = ModelRegistry(state / "models")
+    before = [v.version for v in registry.list()]
+
+    path = folds_file(tmp_path, registry, "v0001", **changes)
+    done = train(state, "calibrate", path, "--version", "v0001")
+
+    assert done.returncode == 1
+    assert words in " ".join(done.stderr.split())
+    assert [v.version for v in registry.list()] == before

@@ -25,7 +25,7 @@ from data.store import DatasetStore
 from models.examination import EXAMINATION_NAME, Examination
 from models.registry import ModelRegistry, ModelVersion
 from tests.conftest import confusion_of
-from training.config import DRAWS
+from training.config import DRAWS, OTHERS_WEIGHT
 
 LABELS = ("banana", "eggplant", "orange")
 FLAGS = ("--side-px", "48", "--batch-size", "8", "--threads", "2")
@@ -225,17 +225,17 @@ def refit(state: Path) -> tuple[ModelVersion, str]:
     scenes = ("--augmentation", "scenes", "--none-of-these", "--kinds", "--schedule", "cosine")
     command = (
         "training", "cross-validate", "--folds", "2", "--epochs", "1", "--steps-per-epoch", "3",
-        *scenes, *FLAGS,
+        "--network", "efficientnet_lite0", "--head-drawn", "40", *scenes, *FLAGS,
     )  # fmt: skip
     returncode, errors = interrupted(state, *command, after="Its answers are kept")
     assert returncode == 130, errors
     judged = run(state, *command)
     assert judged.returncode == 0, judged.stderr
     (result,) = (state / "cross-validations").iterdir()
-    given = ("--network", "efficientnet_lite0", "--networks", "2", "--threads", "2")
+    given = ("--network", "efficientnet_lite1", "--networks", "2", "--threads", "2")
     trained = run(state, "training", "--refit", str(result), *given)
     assert trained.returncode == 0, trained.stderr
-    return ModelRegistry(state / "models").list()[-1], judged.stdout
+    return ModelRegistry(state / "models").list()[-1], judged.stdout + trained.stdout
 
 
 def test_a_cross_validation_judges_every_image_that_may_be_trained_on(
@@ -260,6 +260,16 @@ def test_a_cross_validation_that_was_stopped_trains_no_finished_fold_again(
     assert output.count("epoch 1/1") == 1
 
 
+def test_other_things_are_fitted_again_in_the_folds_and_in_the_refit(
+    refit: tuple[ModelVersion, str],
+) -> None:
+    version, output = refit
+
+    assert output.count("Looking at 40 drawn pictures") == 2  # one fold was finished before
+    assert version.manifest.training["head_drawn"] == 40
+    assert version.manifest.folds["head_others_weight"] == OTHERS_WEIGHT
+
+
 def test_objects_of_none_of_the_classes_are_held_out_too(refit: tuple[ModelVersion, str]) -> None:
     manifest, output = refit[0].manifest, refit[1]
 
@@ -280,8 +290,8 @@ def test_a_refit_takes_settings_and_calibration_from_it(refit: tuple[ModelVersio
     assert manifest.training["augmentation"] == "scenes"
     assert manifest.training["steps_per_epoch"] == 3
     # Another network and another number than were judged, as the flags asked:
-    assert manifest.training == {**manifest.folds, "network": "efficientnet_lite0", "networks": 2}
-    assert manifest.network == "efficientnet_lite0"
+    assert manifest.training == {**manifest.folds, "network": "efficientnet_lite1", "networks": 2}
+    assert manifest.network == "efficientnet_lite1"
     assert manifest.training["draws"] == DRAWS
     assert len(manifest.history) == 2
     assert manifest.calibration is not None

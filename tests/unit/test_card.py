@@ -67,12 +67,21 @@ def test_card_states_how_the_networks_of_a_cross_validation_differ() -> None:
     fit_again = one | {"head_drawn": 32_000, "head_pull": 0.004}
     fitted = card_text(manifest(**judged, training=fit_again, folds=one))
 
+    heads = {"head_drawn": 32_000, "head_others_weight": 3.0}
+    other_heads = heads | {"head_others_weight": 7.0}
+    alike = card_text(manifest(**judged, training=fit_again, folds=one | {"head_drawn": 32_000}))
+    unlike = card_text(
+        manifest(**judged, training=heads | {"head_others_weight": 7.0}, folds=heads)
+    )
+
     assert "was not recorded. Those networks were in floats." in before
     assert "The settings were the same. Those" in same
     assert "but for networks 3 instead of 1, draws not recorded instead of 3." in other
     assert "The settings were the same. Its columns of other things were fitted anew to 32,000" in (
         fitted
     )
+    assert "The settings were the same. Those" in alike  # a pull was not recorded of the folds
+    assert "The settings were the same, but for head_others_weight 3.0 instead of 7.0." in unlike
     assert "every scene was judged" not in card_text(manifest(folds=one))
 
 

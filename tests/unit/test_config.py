@@ -4,7 +4,7 @@ import argparse
 
 import pytest
 
-from training.config import DRAWS, TrainConfig
+from training.config import DRAWS, OTHERS_WEIGHT, TrainConfig
 
 
 def parsed(*arguments: str) -> TrainConfig:
@@ -41,6 +41,8 @@ def test_flags_set_fields() -> None:
         (["--networks", "0"], "networks is 0; the least is 1"),
         (["--networks", "3"], "networks is 3 with schedule 'plateau'; it needs 'cosine'"),
         (["--feature-pull", "0.3"], "feature_pull is 0.3 with augmentation 'turns'"),
+        (["--head-drawn", "9", "--none-of-these"], "head_drawn is 9 with augmentation 'turns'"),
+        (["--head-drawn", "9", "--augmentation", "scenes"], "none_of_these False; it needs"),
     ],
 )
 def test_a_value_out_of_range_is_refused(flags: list[str], words: str) -> None:
@@ -54,3 +56,12 @@ def test_a_record_names_the_pictures_that_were_drawn_and_gives_the_settings_agai
     assert config.record()["draws"] == DRAWS
     assert TrainConfig.of_record(config.record()) == config
     assert "draws" not in TrainConfig(augmentation="turns").record()
+
+
+def test_a_record_says_how_other_things_were_fitted_again_and_gives_the_settings() -> None:
+    config = TrainConfig(augmentation="scenes", none_of_these=True, head_drawn=300)
+
+    assert config.record()["head_drawn"] == 300
+    assert config.record()["head_others_weight"] == OTHERS_WEIGHT
+    assert TrainConfig.of_record(config.record()) == config
+    assert "head_others_weight" not in TrainConfig(augmentation="scenes").record()
