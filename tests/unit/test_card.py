@@ -70,9 +70,7 @@ def test_card_states_how_the_networks_of_a_cross_validation_differ() -> None:
     heads = {"head_drawn": 32_000, "head_others_weight": 3.0}
     other_heads = heads | {"head_others_weight": 7.0}
     alike = card_text(manifest(**judged, training=fit_again, folds=one | {"head_drawn": 32_000}))
-    unlike = card_text(
-        manifest(**judged, training=heads | {"head_others_weight": 7.0}, folds=heads)
-    )
+    unlike = card_text(manifest(**judged, training=other_heads, folds=heads))
 
     assert "was not recorded. Those networks were in floats." in before
     assert "The settings were the same. Those" in same
