@@ -24,6 +24,8 @@ HEAD_DRAWN: Final = 32_000
 OTHERS_WEIGHT: Final = 7.0
 # Of the loss: things answered as if no kind had been taught, so that new ones are refused.
 UNKNOWN_SHARE: Final = 0.03
+# What fit-head adds to the logit of none-of-these while it fits, as it is served. A training: 0.
+HEAD_SHIFT: Final = "head_shift"
 REFITTED_ANEW: Final = ("network", "networks")  # may be others than a cross-validation judged
 _DRAWS: Final = "draws"
 

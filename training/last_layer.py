@@ -17,7 +17,7 @@ from export.parity import check_parity, onnx_predict
 from models.manifest import ModelManifest
 from models.registry import ModelRegistry, ModelVersion
 from training.columns import Columns
-from training.config import DRAWS, HEAD_DRAWN, SMOOTHING, head_record
+from training.config import DRAWS, HEAD_DRAWN, HEAD_SHIFT, SMOOTHING, head_record
 from training.console import publish_again
 from training.dataset import judging_images
 from training.epoch import Epoch
@@ -85,6 +85,7 @@ def fit_last_layer(
     test = judging_images(known, Split.TEST, manifest.labels, manifest.input.side_px)
     tell_left_out(on_stage, "to draw from", len(pool), pool.left_out)
     tell_left_out(on_stage, "to judge by", len(test), test.left_out)
+    shift = manifest.calibration.none_shift if manifest.calibration else 0.0
     head, history = fit_other_columns(
         backbone,
         pool,
@@ -92,13 +93,18 @@ def fit_last_layer(
         drawn=drawn,
         seed=seed,
         label_smoothing=float(manifest.training.get(SMOOTHING, 0.0)),
-        shift=manifest.calibration.none_shift if manifest.calibration else 0.0,
+        shift=shift,
         on_stage=on_stage,
         on_step=on_step,
         on_epoch=on_epoch,
     )
     trained = with_head(model, *head)
-    how = head_record(drawn) | {"head_draws": DRAWS, "head_pull": PULL_NEW, "head_seed": seed}
+    how = head_record(drawn) | {
+        "head_draws": DRAWS,
+        "head_pull": PULL_NEW,
+        "head_seed": seed,
+        HEAD_SHIFT: shift,
+    }
     changes = {"training": manifest.training | how, "history": history}
 
     def make_content(version: str) -> tuple[bytes, dict[str, float]]:

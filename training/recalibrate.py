@@ -15,10 +15,11 @@ from numpy.typing import NDArray
 from data.snapshot import Snapshot
 from data.splits import Split
 from export.parity import check_parity, onnx_predict
-from models.manifest import KERAS_NAME, Calibration
+from models.manifest import KERAS_NAME, Calibration, ModelManifest
 from models.registry import ModelRegistry, ModelVersion
 from training.calibration import calibrated
 from training.columns import Columns
+from training.config import HEAD_SHIFT
 from training.console import publish_again
 from training.cross_validation import CrossValidation
 from training.dataset import judging_images
@@ -31,6 +32,7 @@ from training.train import use_threads
 _ANYHOW = {"threads"}  # settings by which no network differs
 _PARITY_IMAGES = 24
 _TINY = 1e-38
+_BY_FIT_HEAD = "head_seed"
 
 
 def recalibrate(
@@ -66,7 +68,10 @@ def recalibrate(
     model, columns = load_network(start), Columns.of_version(before)
     known = known_images(snapshot, before)
     test = judging_images(known, Split.TEST, before.labels, before.input.side_px)
-    calibration = cross_validation.calibration
+    fitted_with = _head_shift(before)
+    calibration = cross_validation.calibration.model_copy(
+        update={"none_shift": cross_validation.calibration.none_shift + fitted_with}
+    )
 
     def make_content(version: str) -> tuple[bytes, dict[str, float]]:
         content = reheaded(start, model, columns, calibration, before.labels, version)
@@ -80,6 +85,8 @@ def recalibrate(
 
     changes = {
         "calibration": calibration,
+        "training": before.training
+        | ({HEAD_SHIFT: fitted_with} if _BY_FIT_HEAD in before.training else {}),
         "folds": cross_validation.training,
         "metrics": cross_validation.metrics,
         "others": cross_validation.others,
@@ -126,6 +133,17 @@ def _check(start: ModelVersion, cross_validation: CrossValidation) -> None:
             f"{', '.join(differing)}. Make one of its settings with 'python -m training "
             "cross-validate'."
         )
+
+
+def _head_shift(manifest: ModelManifest) -> float:
+    """Return what was added to none-of-these while ``fit-head`` fitted it; the folds added nothing.
+
+    So much lower its columns are since, and so much more has to be added to them.
+    """
+    if _BY_FIT_HEAD not in manifest.training or not manifest.calibration:
+        return 0.0
+    # Versions up to v0033 do not say; none was calibrated after it.
+    return float(manifest.training.get(HEAD_SHIFT, manifest.calibration.none_shift))
 
 
 def _moved(

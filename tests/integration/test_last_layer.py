@@ -175,20 +175,28 @@ def folds_file(folder: Path, registry: ModelRegistry, version: str, **changes: o
     return str(path)
 
 
-@pytest.mark.parametrize("version", ["v0001", NEXT])
+@pytest.mark.parametrize("fitted", [False, True], ids=["as trained", "by fit-head"])
+@pytest.mark.parametrize("precision", ["float32", "int8"])
 def test_it_answers_as_before_but_for_the_calibration(
-    state: Path, tmp_path: Path, version: str
+    state: Path, tmp_path: Path, precision: str, fitted: bool
 ) -> None:
     registry = ModelRegistry(state / "models")
-    start = registry.get(version)
+    start = pairs(state)[precision == "int8"][fitted]
+    version = start.version
     done = train(state, "calibrate", folds_file(tmp_path, registry, version), "--version", version)
     assert done.returncode == 0, done.stdout + done.stderr
 
     found = registry.list()[-1]
 
-    manifest, old = found.manifest, start.manifest.calibration or FOLDS
-    assert (manifest.calibration, manifest.precision) == (FOLDS, start.manifest.precision)
-    assert (manifest.parent, manifest.folds) == (version, start.manifest.training)
+    manifest, old = found.manifest, start.manifest.calibration
+    assert old is not None
+    # fit-head lowered the columns by what was added while it fitted them.
+    added = old.none_shift if fitted else 0.0
+    assert added == start.manifest.training.get("head_shift", 0.0)
+    expected_calibration = FOLDS.model_copy(update={"none_shift": FOLDS.none_shift + added})
+    assert manifest.calibration == expected_calibration
+    assert (manifest.parent, manifest.precision) == (version, precision)
+    assert manifest.folds == start.manifest.training
     assert {"drawn/cross-validation", "drawn/test"} <= manifest.metrics.keys()
     assert set(manifest.files) >= {KERAS_NAME, REHEARSAL_NAME}
     assert (found.folder / KERAS_NAME).read_bytes() == (start.folder / KERAS_NAME).read_bytes()
@@ -200,7 +208,7 @@ def test_it_answers_as_before_but_for_the_calibration(
     other = 1 if none == 0 else 0
     ratios = after[:, none] - after[:, other]
     expected = (before[:, none] - before[:, other]) * old.temperature
-    expected += FOLDS.none_shift - old.none_shift
+    expected += expected_calibration.none_shift - old.none_shift
     np.testing.assert_allclose(ratios * FOLDS.temperature, expected, atol=1e-3)
 
 

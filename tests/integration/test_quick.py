@@ -92,7 +92,9 @@ def publish_start(state: Path, blocks: int = 0) -> None:
     model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
     model.optimizer.learning_rate = 0.03
     model.fit(train.pixels, columns.of(train.images), epochs=60, verbose=0)
-    calibration = Calibration(temperature=1, none_threshold=0.5, chosen_on="drawn", images=9)
+    calibration = Calibration(
+        temperature=1, none_shift=-0.1, none_threshold=0.5, chosen_on="drawn", images=9
+    )
     spec = InputSpec(side_px=SIDE_PX)
     serving = serving_network(model, columns, calibration)
     content = to_onnx(serving, labels=labels, version="v0001", input_spec=spec)
