@@ -1,5 +1,6 @@
 """Honest probabilities: temperature, shift and threshold, chosen on images not trained on."""
 
+import math
 from typing import Final
 
 import numpy as np
@@ -16,6 +17,11 @@ FRUIT_SHARE: Final = 0.75
 NAMED_OTHERS: Final = 0.07
 # And none gets one where none of these is likelier than all names together.
 LIKELIER: Final = 0.5
+# People photograph more kinds of other things than a threshold is chosen on. So it is lower than
+# that while so much of the fruit still gets a name, but not lower than LEAST: few photos of a
+# network that tells them well apart would say little about what else is refused.
+FRUIT_NAMED: Final = 0.99
+LEAST: Final = 0.4
 
 
 def calibrate(
@@ -87,17 +93,19 @@ def choose_threshold(refusal: NDArray[np.float64], other: NDArray[np.bool_]) -> 
     """Return the probability of none-of-these from which on a picture is refused.
 
     It is the highest one at which no more than ``NAMED_OTHERS`` of the other pictures get a name,
-    so that as few fruit as possible are refused, but not above ``LIKELIER``. A network that tells
-    the other things of one source well apart would be allowed more, and would name most of what it
-    was never shown.
+    but not above ``LIKELIER``: a network that tells the other things of one source well apart would
+    be allowed more, and would name most of what it was never shown. From there it goes down, in
+    hundredths, as far as ``FRUIT_NAMED`` of the fruit gets a name, and to ``LEAST`` at most.
 
     Args:
         refusal: (N,), the probability of none-of-these.
         other: bool (N,), whether the picture shows none of the classes; both must occur.
     """
-    rest = np.sort(refusal[other])
-    named = int(NAMED_OTHERS * len(rest))
-    return min(float(rest[named]), LIKELIER)
+    rest, fruit = np.sort(refusal[other]), np.sort(refusal[~other])
+    highest = min(float(rest[int(NAMED_OTHERS * len(rest))]), LIKELIER)
+    doubted = fruit[math.ceil(FRUIT_NAMED * len(fruit)) - 1]
+    above = (math.floor(100 * float(doubted)) + 1) / 100
+    return min(highest, max(LEAST, above))
 
 
 def _weights(other: NDArray[np.bool_]) -> NDArray[np.float64]:

@@ -3,6 +3,7 @@
     apt-get download tuxpaint-stamps-default pysiogame mate-backgrounds gnome-backgrounds \\
         plasma-workspace-wallpapers povray-examples scratch kphotoalbum psychtoolbox-3-common \\
         golang-github-rwcarlsen-goexif-dev tdiary-theme racket-common opencv-doc
+    mkdir unpacked
     for deb in *.deb; do dpkg-deb -x $deb unpacked/${deb%%_*}; done
     for package in jojo-recipe-images@1.0.25 backend-ecommerce@0.1.0 fresh-dash@1.0.0 \\
         fruitstand@0.0.1 fruitstorejs@1.0.1 @lrnwebcomponents/media-gallery@2.0.4 \\

@@ -70,7 +70,26 @@ def test_threshold_lets_seven_in_a_hundred_other_things_be_named() -> None:
     assert (refusal[other] < threshold).sum() == 7
 
 
-def test_what_is_likelier_none_of_these_is_never_named() -> None:
-    refusal = np.concatenate([np.linspace(0.7, 1.0, 100), np.linspace(0.0, 0.1, 50)])
+def refusals(fruit: list[float]) -> tuple[np.ndarray, np.ndarray]:
+    """A hundred other things that are hardly ever doubted, and fruit."""
+    return np.array([*np.linspace(0.7, 1.0, 100), *fruit]), np.arange(100 + len(fruit)) < 100
 
-    assert choose_threshold(refusal, np.arange(150) < 100) == 0.5
+
+def test_what_is_likelier_none_of_these_is_never_named() -> None:
+    assert choose_threshold(*refusals([0.0] * 90 + [0.6] * 10)) == 0.5
+
+
+def test_more_is_refused_where_99_of_100_fruit_are_named_all_the_same() -> None:
+    refusal, other = refusals([*np.linspace(0.0, 0.1, 197), 0.444, 0.48, 0.9])
+
+    threshold = choose_threshold(refusal, other)
+
+    assert threshold == 0.45
+    assert (refusal[~other] < threshold).sum() == 198
+
+
+@pytest.mark.parametrize("doubted", [0.1, 0.3999])
+def test_a_few_photos_that_are_told_well_apart_do_not_refuse_everything_else(
+    doubted: float,
+) -> None:
+    assert choose_threshold(*refusals([0.0, doubted])) == 0.4
