@@ -161,8 +161,12 @@ def _how_sure(prediction: Prediction) -> str:
     if prediction.nearest is None:
         return percent(prediction.probability)
     chances = dict(prediction.probabilities)
-    chance = f", {percent(chances[prediction.nearest])}" if prediction.nearest in chances else ""
-    return f"The nearest guess is {escape(spoken(prediction.nearest))}{chance}."
+    guess = chances.get(prediction.nearest)
+    chance = "" if guess is None else f", {percent(guess)}"
+    said = f"The nearest guess is {escape(spoken(prediction.nearest))}{chance}"
+    # The threshold refuses what may well be something else, even where one name is likelier.
+    doubted = guess is not None and guess > chances.get(NONE_OF_THESE, 1.0)
+    return f"{said}: too unsure for a name." if doubted else f"{said}."
 
 
 def _why(prediction: Prediction, heat: str) -> str:

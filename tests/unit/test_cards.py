@@ -51,6 +51,18 @@ def test_none_of_these_is_said_with_the_nearest_guess() -> None:
     assert "1 of 2 photos named · 1 none of these" in table
 
 
+def test_a_refused_guess_that_is_likelier_than_none_of_these_is_called_unsure() -> None:
+    pairs = (("red_onion", 0.54), ("none_of_these", 0.44), ("apple", 0.02))
+    refused = Prediction(
+        "none_of_these", pairs, "v0007", Timing(0, 1, 1, 2), "id", "a.jpg", nearest="red_onion"
+    )
+
+    html = prediction_card(refused, "")
+
+    assert "The nearest guess is red onion, 54.0 %: too unsure for a name." in html
+    assert confidence(refused)[0] == "fc-none"
+
+
 def test_a_name_less_probable_than_none_of_these_says_so() -> None:
     pairs = (("red_onion", 0.3), ("none_of_these", 0.6), ("apple", 0.1))
     doubted = Prediction("red_onion", pairs, "v0007", Timing(0, 1, 1, 2), "id")
