@@ -20,6 +20,9 @@ from tests.integration.test_quantize import features_of, shown, start_quantized
 from tests.integration.test_quick import COLOURS, ROOT
 from training.cross_validation import CrossValidation
 
+# Several trainings, each with a limit of its own, in one fixture; under a minute on two idle cores.
+pytestmark = pytest.mark.timeout(900)
+
 
 def train(state: Path, *flags: str) -> "subprocess.CompletedProcess[str]":
     command = [sys.executable, "-m", "training", "--state-dir", str(state), *flags]

@@ -1,12 +1,14 @@
 """A known mix of requests, and the same numbers wherever one may read them."""
 
 import re
+import shutil
 import socket
 import threading
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from fastapi import FastAPI
@@ -31,6 +33,15 @@ from tests.conftest import COLOURS, colour_model, encode, local_client, publish,
 from tests.unit.test_drift import PAPER, SHOP, examination, pictures
 
 SETTINGS = Settings()
+ROOM = SimpleNamespace(total=100_000_000_000, free=50_000_000_000)
+
+
+@pytest.fixture(autouse=True)
+def room(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
+    """What the disk has and what of it is free: not how full this machine's happens to be."""
+    room = SimpleNamespace(**vars(ROOM))
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: room)
+    return room
 
 
 class FakeNow:
@@ -227,6 +238,24 @@ def test_drift_remembers_the_day_after_a_restart(
     finally:
         again.close()
     assert (drift.state, drift.photos) == ("drifted", 50)
+
+
+@pytest.mark.parametrize(
+    ("total", "free"), [(100_000_000_000, 4_900_000_000), (10_000_000_000, 990_000_000)]
+)
+def test_a_disk_that_is_nearly_full_raises_an_alert(
+    watched: Watched, room: SimpleNamespace, total: int, free: int
+) -> None:
+    watched.monitoring.check()
+    assert watched.monitoring.alerts() == []
+    room.total, room.free = total, free
+    watched.now.now += timedelta(minutes=2)  # room is looked up once a minute
+
+    watched.monitoring.check()
+
+    (alert,) = watched.client.get("/api/status").json()["alerts"]
+    assert alert["kind"] == "disk"
+    assert f"{free / 1e9:.1f} of {total / 1e9:.1f} GB are free" in alert["message"]
 
 
 def test_more_of_the_same_raises_nothing(watched: Watched, refusing: ModelVersion) -> None:

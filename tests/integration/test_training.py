@@ -27,6 +27,8 @@ from models.registry import ModelRegistry, ModelVersion
 from tests.conftest import confusion_of
 from training.config import DRAWS, OTHERS_WEIGHT
 
+# Several trainings, each with a limit of its own, in one fixture; under a minute on two idle cores.
+pytestmark = pytest.mark.timeout(900)
 LABELS = ("banana", "eggplant", "orange")
 FLAGS = ("--side-px", "48", "--batch-size", "8", "--threads", "2")
 
