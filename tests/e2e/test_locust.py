@@ -18,7 +18,7 @@ def test_locust_runs_headless_without_one_failed_request(
 ) -> None:
     command = [
         sys.executable, "-m", "locust", "--headless", "--host", server.url, "--json",
-        "--users", "4", "--spawn-rate", "4", "--run-time", "4s", *users,
+        "--users", "4", "--spawn-rate", "4", "--run-time", "4s", "--stop-timeout", "60", *users,
     ]  # fmt: skip
     done = subprocess.run(
         command, cwd=ROOT, env=server.environment, capture_output=True, text=True, check=False

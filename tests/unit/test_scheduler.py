@@ -167,9 +167,14 @@ def test_two_schedules_at_once_take_turns(tmp_path: Path, monkeypatch: pytest.Mo
     assert start.hour == 5
 
 
+def far_off() -> Schedule:
+    """Daily, some twelve hours away from now, so that no start of its own comes meanwhile."""
+    return Schedule.of(cron=f"0 {(datetime.now(UTC).hour + 12) % 24} * * *")
+
+
 def test_a_start_that_came_while_the_app_was_off_is_made_up_for_once(tmp_path: Path) -> None:
     path, submitted = tmp_path / "schedule.json", Submitted()
-    Scheduler(path, submitted.submit, submitted.count).set(Schedule.of(cron="0 3 * * *"))
+    Scheduler(path, submitted.submit, submitted.count).set(far_off())
     following = datetime.fromisoformat((tmp_path / "schedule.next").read_text())
     assert datetime.now(UTC) < following <= datetime.now(UTC) + timedelta(days=1)
     (tmp_path / "schedule.next").write_text("2026-01-05T03:00:00+00:00")
@@ -187,7 +192,7 @@ def test_a_start_that_came_while_the_machine_slept_is_made_up_for_once(tmp_path:
     submitted = Submitted()
     scheduler = Scheduler(tmp_path / "schedule.json", submitted.submit, submitted.count)
     scheduler.start()
-    scheduler.set(Schedule.of(cron="0 * * * *"))
+    scheduler.set(far_off())
     try:
         # As if the clock had gone on by ten days while nothing ran.
         slept = datetime.now(UTC) - timedelta(days=10)
@@ -202,7 +207,7 @@ def test_a_start_that_came_while_the_machine_slept_is_made_up_for_once(tmp_path:
 @pytest.mark.parametrize("kept", ["", "soon", "2026-01-05T03:00:00", "2999-01-05T03:00:00+00:00"])
 def test_what_is_no_missed_start_starts_nothing(tmp_path: Path, kept: str) -> None:
     path, submitted = tmp_path / "schedule.json", Submitted()
-    Scheduler(path, submitted.submit, submitted.count).set(Schedule.of(cron="0 3 * * *"))
+    Scheduler(path, submitted.submit, submitted.count).set(far_off())
     (tmp_path / "schedule.next").write_text(kept)
 
     scheduler = Scheduler(path, submitted.submit, submitted.count)
@@ -216,7 +221,7 @@ def test_what_is_no_missed_start_starts_nothing(tmp_path: Path, kept: str) -> No
 def test_a_schedule_that_is_turned_off_misses_nothing(tmp_path: Path) -> None:
     path, submitted = tmp_path / "schedule.json", Submitted()
     scheduler = Scheduler(path, submitted.submit, submitted.count)
-    scheduler.set(Schedule.of(cron="0 3 * * *"))
+    scheduler.set(far_off())
     scheduler.set(Schedule())
     assert not (tmp_path / "schedule.next").exists()
 
@@ -227,7 +232,7 @@ def test_where_the_next_start_cannot_be_kept_the_schedule_goes_on(
     (tmp_path / "schedule.next").mkdir()  # nothing can be put in its place
     scheduler = Scheduler(tmp_path / "schedule.json", Submitted().submit, lambda: 0)
     scheduler.start()
-    scheduler.set(Schedule.of(cron="0 3 * * *"))
+    scheduler.set(far_off())
     try:
         assert scheduler.next_start()
         assert "will stay missed" in caplog.text

@@ -1,5 +1,6 @@
 """A job lets everything else go first, also where the cores are shared out by session."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -34,7 +35,7 @@ def test_a_job_and_its_own_session_are_nice_but_not_the_session_of_a_terminal(
     )  # fmt: skip
 
     before, after, niceness = done.stdout.split("\n")[:3]
-    assert niceness == "7"
+    assert int(niceness) == min(19, os.nice(0) + 7)  # these tests may step back themselves
     # Only the process itself knows: a new session can be in an autogroup where this one is not.
     assert session_niceness(after) == (
         "5" if own_session and session_niceness(before) else session_niceness(before)
