@@ -17,10 +17,12 @@ from data.splits import Split
 from models.manifest import REHEARSAL_NAME
 from models.registry import ModelRegistry, ModelVersion, open_registry
 from training.columns import Columns
+from training.config import HEAD_SHIFT
 from training.console import ConsoleProgress, print_version, run_command
 from training.dataset import judging_images
 from training.errors import NotEnoughData, UnlikeNetworks
 from training.features import REHEARSING, Backbone, learned_from, make_rehearsal
+from training.last_layer import head_shift
 from training.namesakes import without_namesakes
 from training.network import has_backbone, serving_network
 from training.publishing import exported_network, publish_remade
@@ -39,8 +41,9 @@ def average(
 ) -> ModelVersion:
     """Publish the mean of the versions' weights in floats, and return it.
 
-    Calibration, threshold and all that is said of how it was trained are those of the last one. It
-    carries a comparison with that; it is not made active.
+    Calibration, threshold and all that is said of how it was trained are those of the last one, but
+    that the shift of none of these allows for what ``fit-head`` fitted each with. It carries a
+    comparison with the last one; it is not made active.
 
     Args:
         versions: two or more of one network and the same labels; those in eight bits count by the
@@ -85,9 +88,15 @@ def average(
     rehearses = has_backbone(model) and REHEARSAL_NAME in start.checksums
     known = learned_from(start, snapshot, on_stage) if rehearses else None
     tell_left_out(on_stage, "to judge by", len(test), test.left_out)
-    serving = serving_network(model, columns, start.manifest.calibration)
+    calibration = start.manifest.calibration
     how = start.manifest.training | {"mean_of": [version.version for version in versions]}
-    changes = {"precision": "float32", "training": how}
+    shifts = [head_shift(version.manifest) for version in versions]
+    if calibration and any(shifts):
+        how[HEAD_SHIFT] = between = float(np.mean(shifts))
+        shift = calibration.none_shift - shifts[-1] + between
+        calibration = calibration.model_copy(update={"none_shift": shift})
+    serving = serving_network(model, columns, calibration)
+    changes = {"precision": "float32", "training": how, "calibration": calibration}
 
     def make_content(version: str) -> tuple[bytes, dict[str, float]]:
         return exported_network(serving, labels, version, input_spec, test.pixels)

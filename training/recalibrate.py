@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from data.snapshot import Snapshot
 from data.splits import Split
 from export.parity import check_parity, onnx_predict
-from models.manifest import KERAS_NAME, Calibration, ModelManifest
+from models.manifest import KERAS_NAME, Calibration
 from models.registry import ModelRegistry, ModelVersion
 from training.calibration import calibrated
 from training.columns import Columns
@@ -24,7 +24,7 @@ from training.console import publish_again
 from training.cross_validation import CrossValidation
 from training.dataset import judging_images
 from training.errors import InvalidCrossValidation
-from training.last_layer import known_images
+from training.last_layer import head_shift, known_images
 from training.publishing import publish_remade, reheaded, rehearsal_of
 from training.saved import load_network
 from training.train import use_threads
@@ -32,7 +32,6 @@ from training.train import use_threads
 _ANYHOW = {"threads"}  # settings by which no network differs
 _PARITY_IMAGES = 24
 _TINY = 1e-38
-_BY_FIT_HEAD = "head_seed"
 
 
 def recalibrate(
@@ -68,7 +67,7 @@ def recalibrate(
     model, columns = load_network(start), Columns.of_version(before)
     known = known_images(snapshot, before)
     test = judging_images(known, Split.TEST, before.labels, before.input.side_px)
-    fitted_with = _head_shift(before)
+    fitted_with = head_shift(before)
     calibration = cross_validation.calibration.model_copy(
         update={"none_shift": cross_validation.calibration.none_shift + fitted_with}
     )
@@ -85,8 +84,7 @@ def recalibrate(
 
     changes = {
         "calibration": calibration,
-        "training": before.training
-        | ({HEAD_SHIFT: fitted_with} if _BY_FIT_HEAD in before.training else {}),
+        "training": before.training | ({HEAD_SHIFT: fitted_with} if fitted_with else {}),
         "folds": cross_validation.training,
         "metrics": cross_validation.metrics,
         "others": cross_validation.others,
@@ -133,17 +131,6 @@ def _check(start: ModelVersion, cross_validation: CrossValidation) -> None:
             f"{', '.join(differing)}. Make one of its settings with 'python -m training "
             "cross-validate'."
         )
-
-
-def _head_shift(manifest: ModelManifest) -> float:
-    """Return what was added to none-of-these while ``fit-head`` fitted it; the folds added nothing.
-
-    So much lower its columns are since, and so much more has to be added to them.
-    """
-    if _BY_FIT_HEAD not in manifest.training or not manifest.calibration:
-        return 0.0
-    # Versions up to v0033 do not say; none was calibrated after it.
-    return float(manifest.training.get(HEAD_SHIFT, manifest.calibration.none_shift))
 
 
 def _moved(

@@ -43,7 +43,7 @@ from models.registry import ModelVersion, open_registry
 from training.evaluate import auroc
 from training.publishing import predict_all
 
-_SETS: Final = {
+SETS: Final = {
     "cut-out photographs": ("tuxpaint-stamps-default",),
     "cut-out food": ("tuxpaint-stamps-default",),
     "drawings": ("pysiogame",),
@@ -102,7 +102,7 @@ def main() -> None:
         if image.label in BASE_LABELS
     ]
     of_fruit = [answers(version, shops)[:, version.manifest.none_column] for version in versions]
-    for title, packages in _SETS.items():
+    for title, packages in SETS.items():
         pictures = [
             picture
             for name in packages

@@ -131,6 +131,14 @@ def test_a_mean_lies_half_way_and_is_in_floats(state: Path) -> None:
         np.testing.assert_allclose(between, (one + other) / 2, atol=1e-7)
     assert mean.manifest.precision == "float32"
     assert mean.manifest.training["mean_of"] == [start.version, fitted.version]
+    # Half of what fit-head fitted the one with is in the columns of the mean.
+    calibration, added = fitted.manifest.calibration, fitted.manifest.training["head_shift"]
+    assert calibration is not None
+    assert added != 0
+    assert mean.manifest.training["head_shift"] == pytest.approx(added / 2)
+    assert mean.manifest.calibration == calibration.model_copy(
+        update={"none_shift": pytest.approx(calibration.none_shift - added / 2)}
+    )
     assert (mean.manifest.parent, mean.manifest.rejected) == (fitted.version, False)
     assert (mean.folder / REHEARSAL_NAME).exists()
     answers = OnnxPredictor.load(mean).run(shown("apple")).argmax(axis=1)
