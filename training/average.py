@@ -22,9 +22,9 @@ from training.console import ConsoleProgress, print_version, run_command
 from training.dataset import judging_images
 from training.errors import NotEnoughData, UnlikeNetworks
 from training.features import REHEARSING, Backbone, learned_from, make_rehearsal
-from training.last_layer import head_shift
 from training.namesakes import without_namesakes
 from training.network import has_backbone, serving_network
+from training.other_columns import head_shift
 from training.publishing import exported_network, publish_remade
 from training.sampling import tell_left_out
 from training.saved import load_network, model_file

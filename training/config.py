@@ -26,6 +26,7 @@ OTHERS_WEIGHT: Final = 7.0
 UNKNOWN_SHARE: Final = 0.03
 # What fit-head adds to the logit of none-of-these while it fits, as it is served. A training: 0.
 HEAD_SHIFT: Final = "head_shift"
+HEAD_SEED: Final = "head_seed"  # of the pictures that fit-head drew
 REFITTED_ANEW: Final = ("network", "networks")  # may be others than a cross-validation judged
 _DRAWS: Final = "draws"
 
@@ -69,7 +70,7 @@ class TrainConfig:
     start_share: float = _setting(
         0.0,
         "with fitted-head: share of the weights from before the training that is mixed into those "
-        "after it, which keeps more of what ImageNet taught",
+        "after it, which keeps more of what was known before",
     )
     networks: int = _setting(
         1,
@@ -79,7 +80,7 @@ class TrainConfig:
     feature_pull: float = _setting(
         0.0,
         "scenes: weight of the squared distance between the features and those of the network "
-        "before training, which keeps what ImageNet taught about things that no picture shows",
+        "before training, which keeps what it knew about things that no picture shows",
     )
     frozen_stages: int = _setting(
         0, "first stages of the transfer network that keep their ImageNet weights, 0 to 7"

@@ -17,7 +17,7 @@ from export.parity import check_parity, onnx_predict
 from models.manifest import ModelManifest
 from models.registry import ModelRegistry, ModelVersion
 from training.columns import Columns
-from training.config import DRAWS, HEAD_DRAWN, HEAD_SHIFT, SMOOTHING, head_record
+from training.config import DRAWS, HEAD_DRAWN, HEAD_SEED, HEAD_SHIFT, SMOOTHING, head_record
 from training.console import publish_again
 from training.dataset import judging_images
 from training.epoch import Epoch
@@ -34,7 +34,6 @@ from training.saved import load_network, model_file
 from training.train import use_threads
 
 _PARITY_IMAGES: Final = 12
-_BY_FIT_HEAD: Final = "head_seed"
 
 
 def fit_last_layer(
@@ -103,7 +102,7 @@ def fit_last_layer(
     how = head_record(drawn) | {
         "head_draws": DRAWS,
         "head_pull": PULL_NEW,
-        _BY_FIT_HEAD: seed,
+        HEAD_SEED: seed,
         HEAD_SHIFT: shift,
     }
     changes = {"training": manifest.training | how, "history": history}
@@ -121,18 +120,6 @@ def fit_last_layer(
     return publish_remade(
         start, registry, test, make_content, changes, network, lambda content: files, on_stage
     )
-
-
-def head_shift(manifest: ModelManifest) -> float:
-    """Return what was added to none-of-these while ``fit-head`` fitted it; training adds nothing.
-
-    So much lower its columns are since, and so much more has to be added to them.
-    """
-    how = manifest.training
-    if HEAD_SHIFT in how or _BY_FIT_HEAD not in how or not manifest.calibration:
-        return float(how.get(HEAD_SHIFT, 0.0))
-    # Versions up to v0033 do not say; none was calibrated after it.
-    return manifest.calibration.none_shift
 
 
 def known_images(snapshot: Snapshot, manifest: ModelManifest) -> Snapshot:

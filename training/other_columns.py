@@ -13,7 +13,8 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from training.config import OTHERS_WEIGHT, UNKNOWN_SHARE, TrainConfig
+from models.manifest import ModelManifest
+from training.config import HEAD_SEED, HEAD_SHIFT, OTHERS_WEIGHT, UNKNOWN_SHARE, TrainConfig
 from training.dataset import TrainingData
 from training.epoch import Epoch
 from training.features import Backbone
@@ -77,12 +78,25 @@ def fit_other_columns(
     return fitted, history
 
 
+def head_shift(manifest: ModelManifest) -> float:
+    """Return what was added to none-of-these while ``fit-head`` fitted it; training adds nothing.
+
+    So much lower its columns are since, and so much more has to be added to them.
+    """
+    how = manifest.training
+    if HEAD_SHIFT in how or HEAD_SEED not in how or not manifest.calibration:
+        return float(how.get(HEAD_SHIFT, 0.0))
+    # Versions up to v0033 do not say; none was calibrated after it.
+    return manifest.calibration.none_shift
+
+
 def with_fitted_others(
     model: keras.Model,
     data: TrainingData,
     config: TrainConfig,
     on_stage: Callable[[str], None],
     on_step: Callable[[int, int], None],
+    shift: float = 0.0,
 ) -> keras.Model:
     """Return a trained network as it is, or with its columns of other things fitted again.
 
@@ -90,7 +104,7 @@ def with_fitted_others(
         model: as ``fit`` returns it.
         data: what it was fitted to.
         config: with ``head_drawn``, the number of pictures; 0 leaves it as it is.
-        on_stage, on_step: as for ``fit_other_columns``.
+        on_stage, on_step, shift: as for ``fit_other_columns``.
     """
     if not config.head_drawn or data.pool is None:
         return model
@@ -101,6 +115,7 @@ def with_fitted_others(
         drawn=config.head_drawn,
         seed=config.seed,
         label_smoothing=config.label_smoothing,
+        shift=shift,
         on_stage=on_stage,
         on_step=on_step,
     )

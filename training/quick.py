@@ -35,7 +35,7 @@ from models.registry import ModelRegistry, ModelVersion
 from models.rehearsal import Rehearsal
 from training.calibration import calibrated
 from training.columns import Columns
-from training.config import SMOOTHING, TRAIN_SIDE
+from training.config import HEAD_SHIFT, SMOOTHING, TRAIN_SIDE
 from training.dataset import load_images
 from training.epoch import Epoch
 from training.errors import NotEnoughData
@@ -47,6 +47,7 @@ from training.head import PULL_KNOWN, PULL_NEW, Head, fit_head
 from training.label_errors import likely_mislabelled
 from training.namesakes import namesakes
 from training.network import head_of, widened_head, with_head
+from training.other_columns import head_shift
 from training.pictures import confusion_pictures
 from training.publishing import library_versions, reheaded
 from training.sampling import in_turn, shares, tell_left_out
@@ -174,6 +175,7 @@ def quick_retrain(
                     "pull_known": PULL_KNOWN, "seed": seed,
                     SMOOTHING: start.manifest.training.get(SMOOTHING, 0.0),
                     TRAIN_SIDE: start.manifest.training.get(TRAIN_SIDE, 0),
+                    HEAD_SHIFT: head_shift(start.manifest),
                     "learned": dict(Counter(i.label for i in learned)),
                     "notes": list(plan.notes),
                 },

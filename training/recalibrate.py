@@ -24,7 +24,8 @@ from training.console import publish_again
 from training.cross_validation import CrossValidation
 from training.dataset import judging_images
 from training.errors import InvalidCrossValidation
-from training.last_layer import head_shift, known_images
+from training.last_layer import known_images
+from training.other_columns import head_shift
 from training.publishing import publish_remade, reheaded, rehearsal_of
 from training.saved import load_network
 from training.train import use_threads

@@ -39,7 +39,7 @@ from models.manifest import (
 from models.registry import ModelRegistry, ModelVersion, open_registry, write_atomically
 from training.calibration import calibrate
 from training.columns import Columns
-from training.config import REFITTED_ANEW, TrainConfig, add_refit_flag
+from training.config import HEAD_SHIFT, REFITTED_ANEW, TrainConfig, add_refit_flag
 from training.console import ConsoleProgress, print_cross_validation, print_version, run_command
 from training.cross_validation import CrossValidation, cross_validate, name_of
 from training.dataset import (
@@ -70,7 +70,7 @@ from training.network import (
     widened_head,
     with_head,
 )
-from training.other_columns import with_fitted_others
+from training.other_columns import head_shift, with_fitted_others
 from training.pictures import confusion_pictures, history_picture
 from training.publishing import exported_network, library_versions, predict_all
 from training.sampling import tell_left_out
@@ -143,7 +143,8 @@ def retrain(
     begun = _started_from(start, columns, snapshot.root, learned) if start else None
     judged_by = choosing[0] if choosing else None
     trained = fit(config, data, judged_by, columns, on_epoch, on_step, begun)
-    model = with_fitted_others(trained.model, data, config, on_stage, on_step)
+    shift = head_shift(start.manifest) if start else 0.0
+    model = with_fitted_others(trained.model, data, config, on_stage, on_step, shift)
     judged = [*choosing, test]
     if cross_validation:
         calibration = cross_validation.calibration
@@ -201,7 +202,7 @@ def retrain(
             network=config.network,
             parameters=model.count_params(),
             training=config.record()
-            | ({"mode": "thorough"} if start else {})
+            | ({"mode": "thorough", HEAD_SHIFT: shift} if start else {})
             | ({"notes": notes} if notes else {}),
             folds=cross_validation.training if cross_validation else {},
             history=trained.history,

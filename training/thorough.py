@@ -32,6 +32,11 @@ LEARNING_RATE: Final = 3e-4
 EPOCHS: Final = 10
 STEPS_PER_EPOCH: Final = 30
 MAX_PER_VARIETY: Final = 100
+# What keeps it from forgetting; without, other goods were refused less often and two shop photos of
+# 82 lost ("Thorough" in training/EXPERIMENTS.md).
+FEATURE_PULL: Final = 0.3
+START_SHARE: Final = 0.3
+HEAD_DRAWN: Final = 8_000
 
 
 def thorough_retrain(
@@ -75,6 +80,7 @@ def thorough_retrain(
 
 def thorough_config(start: ModelManifest) -> TrainConfig:
     """Return the settings of a thorough retraining that goes on from a version."""
+    refuses, has_features = start.none_label is not None, start.maps_output is not None
     return TrainConfig(
         network=start.network,
         side_px=start.input.side_px,
@@ -83,7 +89,10 @@ def thorough_config(start: ModelManifest) -> TrainConfig:
         steps_per_epoch=STEPS_PER_EPOCH,
         learning_rate=LEARNING_RATE,
         schedule="cosine",
-        none_of_these=start.none_label is not None,
+        none_of_these=refuses,
+        start_share=START_SHARE if has_features else 0.0,
+        feature_pull=FEATURE_PULL if has_features else 0.0,
+        head_drawn=HEAD_DRAWN if has_features and refuses else 0,
         label_smoothing=float(start.training.get(SMOOTHING, 0.05)),
         augmentation="scenes",
         max_per_variety=MAX_PER_VARIETY,

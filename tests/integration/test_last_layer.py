@@ -131,13 +131,15 @@ def test_a_mean_lies_half_way_and_is_in_floats(state: Path) -> None:
         np.testing.assert_allclose(between, (one + other) / 2, atol=1e-7)
     assert mean.manifest.precision == "float32"
     assert mean.manifest.training["mean_of"] == [start.version, fitted.version]
-    # Half of what fit-head fitted the one with is in the columns of the mean.
-    calibration, added = fitted.manifest.calibration, fitted.manifest.training["head_shift"]
+    # Half of what each was fitted with is in the columns of the mean.
+    calibration = fitted.manifest.calibration
     assert calibration is not None
-    assert added != 0
-    assert mean.manifest.training["head_shift"] == pytest.approx(added / 2)
+    added, both = (v.manifest.training["head_shift"] for v in (start, fitted))
+    assert added != both
+    between = (added + both) / 2
+    assert mean.manifest.training["head_shift"] == pytest.approx(between)
     assert mean.manifest.calibration == calibration.model_copy(
-        update={"none_shift": pytest.approx(calibration.none_shift - added / 2)}
+        update={"none_shift": pytest.approx(calibration.none_shift - both + between)}
     )
     assert (mean.manifest.parent, mean.manifest.rejected) == (fitted.version, False)
     assert (mean.folder / REHEARSAL_NAME).exists()
@@ -202,8 +204,8 @@ def test_it_answers_as_before_but_for_the_calibration(
     manifest, old = found.manifest, start.manifest.calibration
     assert old is not None
     # fit-head lowered the columns by what was added while it fitted them.
-    added = old.none_shift if fitted else 0.0
-    assert added == start.manifest.training.get("head_shift", 0.0)
+    added = start.manifest.training["head_shift"]
+    assert added == (old.none_shift if fitted else -0.05)
     expected_calibration = FOLDS.model_copy(update={"none_shift": FOLDS.none_shift + added})
     assert manifest.calibration == expected_calibration
     assert (manifest.parent, manifest.precision) == (version, precision)

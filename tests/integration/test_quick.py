@@ -106,7 +106,7 @@ def publish_start(state: Path, blocks: int = 0) -> None:
             kinds=columns.kinds,
             maps_output="activation_maps", calibration=calibration, network="tiny", parameters=1,
             sha256=hashlib.sha256(model_bytes).hexdigest(), size_bytes=len(model_bytes),
-            training={"label_smoothing": 0.1, "train_side_px": 20},
+            training={"label_smoothing": 0.1, "train_side_px": 20, "head_shift": -0.05},
             folds={"networks": 1},
             others={"drawn/cross-validation": OtherMetrics(images=9, refused=1, auroc=1)},
         ),
@@ -215,6 +215,7 @@ def test_the_candidate_tells_how_it_compares_and_where_it_came_from(
     # What a thorough retraining that goes on from it has to know.
     assert manifest.training["label_smoothing"] == 0.1
     assert manifest.training["train_side_px"] == 20
+    assert manifest.training["head_shift"] == -0.05
     # What was measured of the version that it starts from, and is not true of this one.
     assert not manifest.folds
     assert not manifest.others
@@ -306,6 +307,8 @@ def test_a_thorough_job_goes_on_training_every_layer(everything: Path) -> None:
     manifest = ModelRegistry(state / "models").get(result.version).manifest
     assert manifest.labels == ("apple", "banana", "kiwi", NONE_OF_THESE)
     assert manifest.parent == "v0001"
+    assert manifest.training["head_drawn"] == 8_000
+    assert manifest.training["head_shift"] == -0.05
     assert manifest.gate is not None
     assert manifest.gate.against == "v0001"
     assert manifest.gate.comparisons["drawn/test"].images == 12
