@@ -33,13 +33,12 @@ from tests.conftest import COLOURS, colour_model, encode, local_client, publish,
 from tests.unit.test_drift import PAPER, SHOP, examination, pictures
 
 SETTINGS = Settings()
-ROOM = SimpleNamespace(total=100_000_000_000, free=50_000_000_000)
 
 
 @pytest.fixture(autouse=True)
 def room(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     """What the disk has and what of it is free: not how full this machine's happens to be."""
-    room = SimpleNamespace(**vars(ROOM))
+    room = SimpleNamespace(total=100_000_000_000, free=50_000_000_000)
     monkeypatch.setattr(shutil, "disk_usage", lambda folder: room)
     return room
 
