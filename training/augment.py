@@ -59,7 +59,7 @@ def augment(image: _Pixels, side_px: int, backgrounds: Sequence[_Pixels], rng: _
     if on_white and rng.random() < _FORESHORTENED:
         image = foreshortened(image, rng)
     if on_white and rng.random() < _REPLACED:
-        thing = _thing(image)
+        thing = thing_on_white(image)
         if rng.random() < _ON_TABLE:
             picture = draw_on_table(thing, side_px, backgrounds, rng)
         else:
@@ -85,6 +85,13 @@ def cut_out(image: _Pixels) -> NDArray[np.uint8]:
     around = ndimage.binary_propagation(edge & paper, mask=paper)
     opaque = ndimage.binary_erosion(~around)  # one pixel less, without the white fringe
     return np.asarray(ndimage.gaussian_filter(opaque * 255.0, 0.7), dtype=np.uint8)
+
+
+def thing_on_white(image: _Pixels) -> Image.Image:
+    """Return a picture's size of RGBA: what stands on the white is opaque, the paper is not."""
+    thing = Image.fromarray(image)
+    thing.putalpha(Image.fromarray(cut_out(image)))
+    return thing
 
 
 def draw_texture(side_px: int, rng: _Rng) -> _Pixels:
@@ -257,13 +264,6 @@ def _background(side_px: int, backgrounds: Sequence[_Pixels], rng: _Rng) -> Imag
         return draw_scenery(side_px, rng)
     grey = tuple(int(c) for c in rng.integers(200, 256) - rng.integers(0, 12, 3))
     return Image.new("RGB", (side_px, side_px), grey)
-
-
-def _thing(image: _Pixels) -> Image.Image:
-    """Return what stands on the white, cut out."""
-    thing = Image.fromarray(image)
-    thing.putalpha(Image.fromarray(cut_out(image)))
-    return thing
 
 
 def _placed(thing: Image.Image, scene: Image.Image, rng: _Rng) -> Image.Image:

@@ -85,7 +85,7 @@ def recalibrate(
 
     changes = {
         "calibration": calibration,
-        "training": before.training | ({HEAD_SHIFT: fitted_with} if fitted_with else {}),
+        "training": before.training | {HEAD_SHIFT: fitted_with},
         "folds": cross_validation.training,
         "metrics": cross_validation.metrics,
         "others": cross_validation.others,

@@ -35,7 +35,7 @@ MAX_PER_VARIETY: Final = 100
 # What keeps it from forgetting; what it gave is under "Thorough" in training/EXPERIMENTS.md.
 FEATURE_PULL: Final = 1.0
 START_SHARE: Final = 0.3
-HEAD_DRAWN: Final = 8_000
+DRAWN_ANEW: Final = 8_000
 
 
 def thorough_retrain(
@@ -91,7 +91,7 @@ def thorough_config(start: ModelManifest) -> TrainConfig:
         none_of_these=refuses,
         start_share=START_SHARE if has_features else 0.0,
         feature_pull=FEATURE_PULL if has_features else 0.0,
-        head_drawn=HEAD_DRAWN if has_features and refuses else 0,
+        head_drawn=DRAWN_ANEW if has_features and refuses else 0,
         label_smoothing=float(start.training.get(SMOOTHING, 0.05)),
         augmentation="scenes",
         max_per_variety=MAX_PER_VARIETY,

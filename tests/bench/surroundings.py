@@ -28,7 +28,7 @@ from data.store import take_snapshot
 from models.decision import decide
 from models.registry import open_registry
 from tests.bench.other_pictures import SETS, answers, belongs, found, label_of
-from training.augment import cut_out
+from training.augment import thing_on_white
 from training.tables import draw_on_table
 
 _BACKGROUNDS: Final = 60  # for each stamp
@@ -106,10 +106,8 @@ def on_tables(snapshot: Snapshot) -> _Pictures:
 
 def _thing(picture: NDArray[np.uint8]) -> Image.Image:
     """Return what stands on the white: RGBA, no larger than it."""
-    thing = Image.fromarray(picture)
-    opaque = Image.fromarray(cut_out(picture))
-    thing.putalpha(opaque)
-    return thing.crop(opaque.getbbox())
+    thing = thing_on_white(picture)
+    return thing.crop(thing.getbbox())
 
 
 if __name__ == "__main__":

@@ -208,6 +208,7 @@ def test_it_answers_as_before_but_for_the_calibration(
     assert added == (old.none_shift if fitted else -0.05)
     expected_calibration = FOLDS.model_copy(update={"none_shift": FOLDS.none_shift + added})
     assert manifest.calibration == expected_calibration
+    assert manifest.training == start.manifest.training | {"head_shift": added}
     assert (manifest.parent, manifest.precision) == (version, precision)
     assert manifest.folds == start.manifest.training
     assert {"drawn/cross-validation", "drawn/test"} <= manifest.metrics.keys()
