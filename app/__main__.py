@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 COMMAND: Final = "fruit-classifier"
 CHUNK: Final = 64  # images held at a time
+_ADDRESS: Final = {"host": "GRADIO_SERVER_NAME", "port": "GRADIO_SERVER_PORT"}
 _ARENA_MAX: Final = -8
 _MMAP_THRESHOLD: Final = -3  # bytes: larger blocks come from the system and go back to it
 _TRIM_THRESHOLD: Final = -1  # bytes that an arena may keep at its end
@@ -41,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return the exit status."""
     options = _parser().parse_args(arguments)
     try:
-        settings = Settings.from_environment(os.environ)
+        settings = Settings.from_environment(os.environ | _address_of(options))
         configure_logs(settings.log_format, settings.log_level)
         if options.command == "predict":
             return predict(settings, options.paths, options.top_k, as_json=options.json)
@@ -186,17 +187,35 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog=name,
         description="Name the fruit on photos: serve a page and a REST API, or answer here.",
-        epilog="Settings are environment variables, such as GRADIO_SERVER_PORT; the README lists "
+        epilog="All other settings are environment variables; the README lists "
         "them. State is kept in ./var, or where FRUIT_STATE_DIR says.",
     )
     parser.add_argument("--version", action="version", version=f"{COMMAND} {_version()}")
+    _add_address(parser)
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
-    commands.add_parser("serve", help="serve the page and the REST routes (the default)")
+    _add_address(commands.add_parser("serve", help="serve the page and the REST routes (default)"))
     command = commands.add_parser("predict", help="name the fruit on images, zips or folders")
     command.add_argument("paths", nargs="+", type=Path, metavar="PATH")
     command.add_argument("--json", action="store_true", help="print what POST /api/predict answers")
     command.add_argument("--top-k", type=int, metavar="K", help="show K classes (default: all)")
     return parser
+
+
+def _add_address(parser: argparse.ArgumentParser) -> None:
+    """Add a flag for each setting that says where to listen."""
+    for flag, variable in _ADDRESS.items():
+        # What the subcommand does not get must not replace what stands before it.
+        parser.add_argument(
+            f"--{flag}",
+            default=argparse.SUPPRESS,
+            help=f"serve here, whatever {variable} says",
+        )
+
+
+def _address_of(options: argparse.Namespace) -> dict[str, str]:
+    """Return the settings that the flags give, by the names of their environment variables."""
+    given = vars(options)
+    return {variable: given[flag] for flag, variable in _ADDRESS.items() if flag in given}
 
 
 def _version() -> str:

@@ -96,8 +96,8 @@ class AddressUnusable(ServingError, OSError):
     def __init__(self, host: str, port: int, problem: OSError) -> None:
         super().__init__(
             f"The server cannot listen on {host}, port {port} ({problem.strerror or problem}). "
-            "Choose others with GRADIO_SERVER_NAME and GRADIO_SERVER_PORT (0 takes any free port)"
-            ", or end the program that has this one."
+            "Choose others with --host and --port, or GRADIO_SERVER_NAME and GRADIO_SERVER_PORT "
+            "(port 0 takes any free one), or end the program that has this one."
         )
 
 

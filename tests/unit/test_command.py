@@ -6,7 +6,7 @@ import pytest
 from fastapi import FastAPI, Request
 from fastapi.testclient import TestClient
 
-from app.__main__ import check_address, make_server
+from app.__main__ import check_address, main, make_server
 from app.errors import AddressUnusable
 from app.rates import client_key
 from app.settings import Settings
@@ -28,6 +28,36 @@ def test_a_name_without_an_address_is_said() -> None:
 
 def test_any_free_port_will_do() -> None:
     check_address("localhost", 0)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "address"),
+    [
+        ([], ("localhost", 9000)),
+        (["--port", "8000"], ("localhost", 8000)),
+        (["serve", "--port", "8000"], ("localhost", 8000)),
+        (["--port", "8000", "serve", "--host", "::1"], ("::1", 8000)),
+    ],
+)
+def test_a_flag_goes_before_the_environment(
+    monkeypatch: pytest.MonkeyPatch, arguments: list[str], address: tuple[str, int]
+) -> None:
+    served: list[Settings] = []
+    monkeypatch.setattr("app.__main__.serve", lambda settings: served.append(settings) or 0)
+    monkeypatch.setattr("app.__main__.configure_logs", lambda *_: None)
+    monkeypatch.setenv("GRADIO_SERVER_NAME", "localhost")
+    monkeypatch.setenv("GRADIO_SERVER_PORT", "9000")
+
+    assert main(arguments) == 0
+
+    (settings,) = served
+    assert (settings.host, settings.port) == address
+
+
+def test_a_port_that_is_none_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--port", "http"]) == 2
+
+    assert "'http'" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
