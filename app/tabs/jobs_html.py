@@ -145,8 +145,8 @@ def jobs_html(jobs: Sequence[dict[str, Any]]) -> str:
     if not jobs:
         return '<p class="fc-hint">None so far.</p>'
     rows = "".join(
-        f"<tr><th>{job['job_id']}</th><td>{when(job['queued_at'])}</td><td>{_MODES[job['mode']]}"
-        f"</td><td>{escape(job['reason'])}</td><td>{_state(job)}</td>"
+        f"<tr><th>{job['job_id']}</th>{_line(when(job['queued_at']))}{_line(_MODES[job['mode']])}"
+        f"<td>{escape(job['reason'])}</td><td>{_state(job)}</td>"
         f"<td>{job['version'] or '-'}</td></tr>"
         for job in jobs
     )
@@ -162,8 +162,8 @@ def models_html(models: Sequence[dict[str, Any]], activations: Sequence[dict[str
     tests = sorted({name for model in models for name in model["accuracy"]})
     head = "".join(f"<th>{escape(name).replace('/', '/<wbr>')}</th>" for name in tests)
     rows = "".join(
-        f"<tr><th>{escape(m['version'])}{_mark(m)}</th><td>{when(m['created_at'])}</td>"
-        f"<td>{_MODES.get(m['mode'], escape(m['mode']))}</td><td>{len(m['classes'])}</td>"
+        f"<tr><th>{escape(m['version'])}{_mark(m)}</th>{_line(when(m['created_at']))}"
+        f"{_line(_MODES.get(m['mode'], escape(m['mode'])))}<td>{len(m['classes'])}</td>"
         + "".join(f"<td>{_share(m['accuracy'].get(name))}</td>" for name in tests)
         + "</tr>"
         for m in models
@@ -261,6 +261,11 @@ def _lasted(job: dict[str, Any]) -> str:
     begun, ended = (datetime.fromisoformat(job[key]) for key in ("started_at", "ended_at"))
     seconds = int((ended - begun).total_seconds())
     return f", {seconds // 60} min {seconds % 60} s" if seconds >= 60 else f", {seconds} s"
+
+
+def _line(text: str) -> str:
+    """Return a cell whose words stay on one line."""
+    return f'<td class="fc-line">{text}</td>'
 
 
 def _share(value: float | None) -> str:

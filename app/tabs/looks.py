@@ -243,8 +243,8 @@ table.fc-figures tbody th:first-child { font-weight: 500; }
 .fc-fill.fc-before { background: #78716c; opacity: .7; }
 .fc-fill.fc-now { opacity: 1; margin: 0; }
 table.fc-left td, table.fc-left thead th { text-align: left; }
-/* When and how, on one line each: the table can be pushed aside on a phone. */
-table.fc-left td:nth-child(2), table.fc-left td:nth-child(3) { white-space: nowrap; }
+/* The table can be pushed aside on a phone. */
+td.fc-line { white-space: nowrap; }
 .dark .fc-warn { color: #fcd34d; }
 .fc-two { display: grid; grid-template-columns: 1fr 1fr; gap: 14px; align-items: start;
   margin-bottom: 14px; }
