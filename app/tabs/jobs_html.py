@@ -162,10 +162,10 @@ def models_html(models: Sequence[dict[str, Any]], activations: Sequence[dict[str
     tests = sorted({name for model in models for name in model["accuracy"]})
     head = "".join(f"<th>{escape(name).replace('/', '/<wbr>')}</th>" for name in tests)
     rows = "".join(
-        f"<tr><th>{escape(m['version'])}{_mark(m)}</th>{_line(when(m['created_at']))}"
-        f"{_line(_MODES.get(m['mode'], escape(m['mode'])))}<td>{len(m['classes'])}</td>"
+        f"<tr><th>{escape(m['version'])}{_mark(m)}</th>"
         + "".join(f"<td>{_share(m['accuracy'].get(name))}</td>" for name in tests)
-        + "</tr>"
+        + f"<td>{len(m['classes'])}</td>{_line(when(m['created_at']))}"
+        + f"{_line(_MODES.get(m['mode'], escape(m['mode'])))}</tr>"
         for m in models
     )
     changes = "".join(
@@ -180,7 +180,7 @@ def models_html(models: Sequence[dict[str, Any]], activations: Sequence[dict[str
     )
     return (
         '<div class="fc-scroll"><table class="fc-figures fc-left"><thead><tr><th>version</th>'
-        f"<th>made</th><th>mode</th><th>classes</th>{head}</tr></thead><tbody>{rows}</tbody>"
+        f"{head}<th>classes</th><th>made</th><th>mode</th></tr></thead><tbody>{rows}</tbody>"
         f"</table></div>{log}"
     )
 
