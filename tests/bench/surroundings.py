@@ -53,6 +53,9 @@ def main() -> None:
         "on drawn tables": on_tables(take_snapshot(state_dir())),
     }
     for title, pictures in sets.items():
+        if not pictures:
+            print(f"{title}: no stamp of our fruit is in {options.unpacked}")
+            continue
         for version in versions:
             manifest, nothing = version.manifest, version.manifest.none_column
             labels = np.array([manifest.labels.index(label) for label, _ in pictures])
