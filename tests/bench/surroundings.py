@@ -53,9 +53,6 @@ def main() -> None:
         "on drawn tables": on_tables(take_snapshot(state_dir())),
     }
     for title, pictures in sets.items():
-        if not pictures:
-            print(f"{title}: no stamp of our fruit is in {options.unpacked}")
-            continue
         for version in versions:
             manifest, nothing = version.manifest, version.manifest.none_column
             labels = np.array([manifest.labels.index(label) for label, _ in pictures])
@@ -80,8 +77,14 @@ def pasted(unpacked: Path) -> _Pictures:
         for name in SETS[title]
         for _, picture in found(unpacked / name, partial(belongs, title=title))
     ]
+    stamps = list(found(unpacked / "tuxpaint-stamps-default", label_of))
+    if not scenes or not stamps:
+        raise SystemExit(
+            f"{unpacked} has {len(stamps)} stamps of our fruit and {len(scenes)} pictures to paste "
+            "them into. How to fetch both is in tests/bench/other_pictures.py."
+        )
     pictures: _Pictures = []
-    for place, stamp in found(unpacked / "tuxpaint-stamps-default", label_of):
+    for place, stamp in stamps:
         for index in rng.choice(len(scenes), _BACKGROUNDS, replace=False):
             scene, thing = scenes[index].copy(), _thing(stamp)
             scale = _SIDE_PX * rng.uniform(*_SHARE) / max(thing.size)
