@@ -7,11 +7,12 @@ Written as Markdown with the front matter of a model repository on the Hugging F
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from models.manifest import EvaluationMetrics, ModelManifest
+from models.manifest import FOLDS_PRECISION, EvaluationMetrics, ModelManifest
 
 CARD_NAME: Final = "README.md"
 _MEAN_OF: Final = "mean_of"  # and of the versions whose weights were averaged
 _OF_FIT: Final = "head_"  # what a manifest says of a last layer that was fitted again
+_IN_WORDS: Final = {"float32": "floats", "int8": "eight bits"}
 _NOTES: Final = "notes"  # whole sentences among the settings of a training
 _WEAK_RECALL: Final = 0.95  # classes and folders below this are named as weak
 
@@ -118,6 +119,7 @@ def _folds(manifest: ModelManifest) -> str:
             f"{name} {ones.get(name, 'not recorded')} instead of {own.get(name, 'not recorded')}"
             for name in {**own, **ones}
             if ones.get(name) != own.get(name)
+            and name != FOLDS_PRECISION
             and (name in of_fit or not name.startswith((_OF_FIT, _MEAN_OF, _NOTES)))
         ]
         same = "The settings were the same"
@@ -131,7 +133,10 @@ def _folds(manifest: ModelManifest) -> str:
                 f" Its columns of other things were fitted anew to {drawn:,} drawn pictures "
                 "afterwards (`fit-head`), and theirs were not."
             )
-    return same + (" Those networks were in floats." if manifest.precision == "int8" else "")
+    theirs = manifest.folds.get(FOLDS_PRECISION, "float32")
+    if theirs != manifest.precision:
+        same += f" Those networks were in {_IN_WORDS[theirs]}."
+    return same
 
 
 def _others(manifest: ModelManifest) -> str:

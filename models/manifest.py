@@ -19,6 +19,7 @@ FEATURES_OUTPUT: Final = "features"
 DIGEST_PART: Final = 16  # hexadecimal digits of a digest that tell photos apart
 
 Precision = Literal["float32", "int8"]
+FOLDS_PRECISION: Final = "precision"
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 FileName = Annotated[str, Field(pattern=r"^\w[\w.-]*$")]  # no folder: it stays beside the manifest
 
@@ -242,7 +243,8 @@ class ModelManifest(_Frozen):
         network: the name in the table of networks.
         parameters: trainable and fixed weights of the network, counted together.
         training: every setting of the run, and by ``draws`` which pictures were made up.
-        folds: the same of the networks behind the figures of a cross-validation; empty without.
+        folds: the same of the networks behind the figures of a cross-validation, and by
+            ``FOLDS_PRECISION`` theirs, where it is not floats; empty without.
         history: one entry an epoch, as Keras reports it.
         metrics: by ``<source>/<split>``.
         others: by the same, where no picture showed one of the classes.

@@ -90,6 +90,13 @@ def _parser() -> argparse.ArgumentParser:
     )
     TrainConfig.add_flags(command, defaults=False)
     command.add_argument("--folds", type=int, default=5, help="networks to train (default: 5)")
+    command.add_argument(
+        "--precision",
+        choices=("float32", "int8"),
+        default="float32",
+        help="in which they judge: 'int8' is what 'quantize' makes of a network, and with "
+        "--head-drawn 'fit-head' after it (default: float32)",
+    )
     command = commands.add_parser(
         "evaluate", help="score a published version on an archive or a folder of pictures"
     )

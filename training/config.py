@@ -6,6 +6,8 @@ from dataclasses import MISSING, asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Final
 
+from models.manifest import FOLDS_PRECISION
+
 SCHEDULES = ("plateau", "cosine")
 AUGMENTATIONS = ("turns", "scenes")
 # Settings of a version that every retraining of it goes by.
@@ -120,7 +122,7 @@ class TrainConfig:
     @classmethod
     def of_record(cls, record: Mapping[str, Any]) -> "TrainConfig":
         """Return the settings in a record."""
-        beside = {_DRAWS, *head_record(0)} - {setting.name for setting in fields(cls)}
+        beside = {_DRAWS, FOLDS_PRECISION, *head_record(0)} - {s.name for s in fields(cls)}
         return cls(**{name: value for name, value in record.items() if name not in beside})
 
     @classmethod

@@ -14,6 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
+import keras
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -22,19 +23,37 @@ from sklearn.model_selection import StratifiedGroupKFold
 from data.labels import NONE_OF_THESE
 from data.snapshot import Snapshot, SnapshotImage, thin
 from data.splits import Split
+from export.convert import to_onnx
+from export.quantize import quantized
 from models.decision import decide, named_score
-from models.manifest import Calibration, EvaluationMetrics, OtherMetrics
+from models.manifest import (
+    FOLDS_PRECISION,
+    Calibration,
+    EvaluationMetrics,
+    InputSpec,
+    OtherMetrics,
+    Precision,
+)
 from training.calibration import calibrate, calibrated
+from training.columns import Columns
 from training.config import TrainConfig
-from training.dataset import labels_of, load_images, training_columns, training_data
+from training.dataset import (
+    labels_of,
+    load_images,
+    training_columns,
+    training_data,
+    typical_images,
+)
 from training.epoch import Epoch
 from training.errors import InvalidCrossValidation
 from training.evaluate import auroc, columns_of, evaluate, none_column, rows_by
+from training.features import Backbone, photo_features
 from training.folds import KeptFolds
 from training.namesakes import without_namesakes
+from training.network import build_network, head_of, serving_network
 from training.other_columns import with_fitted_others
 from training.sampling import tell_left_out
-from training.train import fit, predict_logits
+from training.train import check_features, fit, predict_logits
 
 SPLIT_NAME = "cross-validation"
 _JUDGED_AT_ONCE: Final = 2_000  # images in memory: 150 MB of 160 px
@@ -45,7 +64,7 @@ class CrossValidation(BaseModel):
 
     Attributes:
         snapshot: digest of the list of images.
-        training: every setting of the run.
+        training: every setting of the run, as ``record_of`` returns them.
         labels: the K labels.
         calibration: fitted to the answers of all folds together, of the sources in ``metrics``.
         metrics: by ``<source>/cross-validation``, over the answers of all folds together.
@@ -98,6 +117,16 @@ class CrossValidation(BaseModel):
             ) from error
 
 
+def record_of(config: TrainConfig, precision: Precision) -> dict[str, Any]:
+    """Return what is recorded of the settings of a cross-validation.
+
+    Args:
+        config: every setting of a run.
+        precision: in which the networks judge; floats are not mentioned.
+    """
+    return config.record() | ({} if precision == "float32" else {FOLDS_PRECISION: precision})
+
+
 def name_of(snapshot: str, training: Mapping[str, Any]) -> str:
     """Return what the files of a cross-validation are called.
 
@@ -115,6 +144,7 @@ def cross_validate(
     folds: int,
     kept: KeptFolds,
     *,
+    precision: Precision = "float32",
     on_stage: Callable[[str], None] = lambda stage: None,
     on_epoch: Callable[[Epoch], None] = lambda epoch: None,
     on_step: Callable[[int, int], None] = lambda step, steps: None,
@@ -134,6 +164,8 @@ def cross_validate(
         folds: how many, at least 2.
         kept: folds of these images, settings and number that are finished, which are not trained
             again; each that is finished now is added to them.
+        precision: in which the networks judge. ``int8`` is what ``quantize`` and then ``fit-head``
+            make of a network, with ranges from images that the fold learned from.
         on_stage: told in words what happens next.
         on_epoch: told what each epoch gave.
         on_step: told how many steps of the fold are done.
@@ -141,13 +173,17 @@ def cross_validate(
     Raises:
         NotEnoughData: the snapshot cannot teach or judge a class.
         InvalidCrossValidation: a fold that was kept cannot be read.
-        ValueError: the schedule is another.
+        ParityError: in eight bits, a fold's network answers too differently.
+        ValueError: the schedule is another, or the network has no layer of features and eight bits
+            are asked for.
     """
     if config.schedule != "cosine":
         raise ValueError(f"schedule is {config.schedule!r}; cross-validation needs 'cosine'.")
     labels = labels_of(snapshot, with_none=config.none_of_these)
     snapshot = without_namesakes(snapshot, labels)
     columns = training_columns(config, snapshot, labels)
+    if precision == "int8":
+        check_features(build_network(config, columns.width), ["--precision int8"])
     dealt, others = _parts(snapshot, labels)
     fixed = thin(others, config.max_per_variety)
     logits = np.zeros((len(dealt), len(labels)), np.float32)
@@ -161,22 +197,56 @@ def cross_validate(
             continue
         on_stage(f"Fold {fold + 1} of {folds}: judging {len(judged):,} of {len(dealt):,} images")
         seeded = replace(config, seed=config.seed + fold)
-        data = training_data(
-            seeded, snapshot.root, [*fixed, *_thinned([dealt[r] for r in learned], config)], columns
-        )
+        learning = [*fixed, *_thinned([dealt[r] for r in learned], config)]
+        data = training_data(seeded, snapshot.root, learning, columns)
         tell_left_out(on_stage, "to learn from", data.images, data.left_out)
         trained = fit(seeded, data, None, columns, on_epoch, on_step)
-        model = with_fitted_others(trained.model, data, seeded, on_stage, on_step)
-        for start in range(0, len(judged), _JUDGED_AT_ONCE):
-            rows = judged[start : start + _JUDGED_AT_ONCE]
-            images = load_images(
-                snapshot.root, [dealt[row] for row in rows], labels, config.side_px
-            )
-            logits[rows] = predict_logits(model, images, columns)
+        small = None
+        if precision == "int8":
+            on_stage("Quantizing")
+            small = _in_eight_bits(trained.model, Snapshot.of(snapshot.root, learning), columns)
+        model = with_fitted_others(
+            trained.model, data, seeded, on_stage, on_step, quantized_file=small
+        )
+        logits[judged] = _answers(model, small, snapshot.root, [dealt[r] for r in judged], columns)
         kept.keep(fold, judged, logits[judged])
         if fold + 1 < folds:
             on_stage("Its answers are kept: if it is stopped, the same command goes on here")
-    return _judge(snapshot, config, labels, dealt, logits, fold_of)
+    record = record_of(config, precision)
+    return _judge(snapshot.digest, record, labels, dealt, logits, fold_of)
+
+
+def _in_eight_bits(model: keras.Model, learned: Snapshot, columns: Columns) -> bytes:
+    """Return the ONNX file in eight bits that ``quantize`` makes of a network."""
+    labels, side_px = columns.labels, model.input.shape[1]
+    content = to_onnx(
+        serving_network(model, columns),
+        labels=labels,
+        version="fold",
+        input_spec=InputSpec(side_px=side_px),
+    )
+    return quantized(content, typical_images(learned, labels, side_px).pixels)
+
+
+def _answers(
+    model: keras.Model,
+    quantized_file: bytes | None,
+    root: Path,
+    images: Sequence[SnapshotImage],
+    columns: Columns,
+) -> NDArray[np.float32]:
+    """Return float32 (N, K) logits of N images, in eight bits where the network has a file so."""
+    parts = []
+    for start in range(0, len(images), _JUDGED_AT_ONCE):
+        some = images[start : start + _JUDGED_AT_ONCE]
+        if quantized_file is None:
+            pixels = load_images(root, some, columns.labels, model.input.shape[1])
+            parts.append(predict_logits(model, pixels, columns))
+        else:
+            kernel, bias = head_of(model)
+            found = photo_features(Backbone.of(model, quantized_file), root, some)
+            parts.append(columns.merge(found.values @ kernel + bias))
+    return np.concatenate(parts)
 
 
 def _thinned(images: Sequence[SnapshotImage], config: TrainConfig) -> list[SnapshotImage]:
@@ -209,8 +279,8 @@ def _deal(
 
 
 def _judge(
-    snapshot: Snapshot,
-    config: TrainConfig,
+    snapshot: str,
+    record: dict[str, Any],
     labels: tuple[str, ...],
     images: Sequence[SnapshotImage],
     logits: NDArray[np.float32],
@@ -248,8 +318,8 @@ def _judge(
         )
 
     return CrossValidation(
-        snapshot=snapshot.digest,
-        training=config.record(),
+        snapshot=snapshot,
+        training=record,
         labels=labels,
         calibration=calibration,
         metrics={f"{source}/{SPLIT_NAME}": scores(rows) for source, rows in sources.items()},

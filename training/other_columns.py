@@ -97,6 +97,7 @@ def with_fitted_others(
     on_stage: Callable[[str], None],
     on_step: Callable[[int, int], None],
     shift: float = 0.0,
+    quantized_file: bytes | None = None,
 ) -> keras.Model:
     """Return a trained network as it is, or with its columns of other things fitted again.
 
@@ -105,11 +106,13 @@ def with_fitted_others(
         data: what it was fitted to.
         config: with ``head_drawn``, the number of pictures; 0 leaves it as it is.
         on_stage, on_step, shift: as for ``fit_other_columns``.
+        quantized_file: the ONNX file that it became, whose features they are fitted to; None fits
+            them to its own.
     """
     if not config.head_drawn or data.pool is None:
         return model
     head, _ = fit_other_columns(
-        Backbone.of(model),
+        Backbone.of(model, quantized_file),
         data.pool,
         head_of(model),
         drawn=config.head_drawn,

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from data.snapshot import Snapshot
 from data.splits import Split
 from export.parity import check_parity, onnx_predict
-from models.manifest import KERAS_NAME, Calibration
+from models.manifest import FOLDS_PRECISION, KERAS_NAME, Calibration
 from models.registry import ModelRegistry, ModelVersion
 from training.calibration import calibrated
 from training.columns import Columns
@@ -30,7 +30,7 @@ from training.publishing import publish_remade, reheaded, rehearsal_of
 from training.saved import load_network
 from training.train import use_threads
 
-_ANYHOW = {"threads"}  # settings by which no network differs
+_ANYHOW = {"threads", FOLDS_PRECISION}  # by which no training differs
 _PARITY_IMAGES = 24
 _TINY = 1e-38
 

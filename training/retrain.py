@@ -41,7 +41,7 @@ from training.calibration import calibrate
 from training.columns import Columns
 from training.config import HEAD_SHIFT, REFITTED_ANEW, TrainConfig, add_refit_flag
 from training.console import ConsoleProgress, print_cross_validation, print_version, run_command
-from training.cross_validation import CrossValidation, cross_validate, name_of
+from training.cross_validation import CrossValidation, cross_validate, name_of, record_of
 from training.dataset import (
     LabelledImages,
     judging_images,
@@ -372,7 +372,7 @@ def cross_validate_from_flags(
     """Run a cross-validation with its progress on the terminal, and return the exit status.
 
     Args:
-        options: the flags of ``TrainConfig``, ``folds`` and ``state_dir``.
+        options: the flags of ``TrainConfig``, ``folds``, ``precision`` and ``state_dir``.
         take_snapshot: as for ``retrain_from_flags``.
     """
 
@@ -380,13 +380,14 @@ def cross_validate_from_flags(
         config = TrainConfig.from_flags(options)
         use_threads(config.threads)
         snapshot, folder = take_snapshot(), cross_validations_dir(options.state_dir)
-        name = name_of(snapshot.digest, config.record())
+        name = name_of(snapshot.digest, record_of(config, options.precision))
         kept = KeptFolds(folder / f"{name}-in-{options.folds}")
         found = cross_validate(
             snapshot,
             config,
             options.folds,
             kept,
+            precision=options.precision,
             on_stage=progress.on_stage,
             on_epoch=progress.on_epoch,
             on_step=progress.on_step,

@@ -3,7 +3,7 @@
 import math
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -77,7 +77,7 @@ def fit(
     begins = model is None
     if model is None:
         model = build_network(config, columns.width)
-    _check_features(model, config)
+    check_features(model, _needing_features(config))
     model = at_side(model, config.learned_side_px)
     if begins and config.fitted_head:
         model = _with_first_head(model, train, config.label_smoothing)
@@ -194,19 +194,31 @@ def _with_first_head(
     return with_head(model, *head)
 
 
-def _check_features(model: keras.Model, config: TrainConfig) -> None:
+def check_features(model: keras.Model, needing: Sequence[str]) -> None:
+    """Check that a network has what is asked of it.
+
+    Args:
+        model: of the table.
+        needing: the flags that need a layer of features.
+
+    Raises:
+        ValueError: there are such flags, and it has none.
+    """
+    if needing and not has_backbone(model):
+        raise ValueError(
+            f"{' and '.join(needing)} cannot be used with {model.name}, which has no layer of "
+            "features. Leave out what needs one, or choose another network."
+        )
+
+
+def _needing_features(config: TrainConfig) -> list[str]:
     asked = {
         "--fitted-head": config.fitted_head,
         "--feature-pull": config.feature_pull,
         "--head-drawn": config.head_drawn,
         "--train-side-px": config.train_side_px,
     }
-    needing = [flag for flag, value in asked.items() if value]
-    if needing and not has_backbone(model):
-        raise ValueError(
-            f"{' and '.join(needing)} cannot be used with {model.name}, which has no layer of "
-            "features. Leave out what needs one, or choose another network."
-        )
+    return [flag for flag, value in asked.items() if value]
 
 
 def _held(model: keras.Model, pull: float) -> keras.Model:

@@ -13,12 +13,25 @@ import pytest
 
 from app.predictor import OnnxPredictor
 from data.labels import NONE_OF_THESE
-from models.manifest import KERAS_NAME, REHEARSAL_NAME, Calibration
+from data.store import take_snapshot
+from models.manifest import (
+    FOLDS_PRECISION,
+    KERAS_NAME,
+    REHEARSAL_NAME,
+    Calibration,
+    ModelManifest,
+)
 from models.registry import ModelRegistry, ModelVersion
 from tests.conftest import NEXT
 from tests.integration.test_quantize import features_of, shown, start_quantized
 from tests.integration.test_quick import COLOURS, ROOT
-from training.cross_validation import CrossValidation
+from training.calibration import calibrated
+from training.columns import Columns
+from training.config import TrainConfig
+from training.cross_validation import CrossValidation, _answers, cross_validate
+from training.dataset import load_images
+from training.folds import KeptFolds
+from training.saved import load_network
 
 # Several trainings, each with a limit of its own, in one fixture; under a minute on two idle cores.
 pytestmark = pytest.mark.timeout(900)
@@ -161,6 +174,32 @@ def test_what_has_no_mean_is_said(state: Path, versions: list[str], words: str) 
     assert words in " ".join(done.stderr.split())
 
 
+@pytest.mark.parametrize("version", ["v0001", NEXT], ids=["float32", "int8"])
+def test_a_fold_answers_as_its_network_would_be_served(state: Path, version: str) -> None:
+    start = ModelRegistry(state / "models").get(version)
+    manifest, snapshot = start.manifest, take_snapshot(state)
+    images = load_images(
+        snapshot.root, snapshot.images[::9], manifest.labels, manifest.input.side_px
+    )
+    file = start.verify().read_bytes() if manifest.precision == "int8" else None
+
+    logits = _answers(
+        load_network(start), file, snapshot.root, images.images, Columns.of_version(manifest)
+    )
+
+    how = manifest.calibration
+    assert how is not None
+    found = np.exp(calibrated(logits, how.temperature, manifest.none_column, how.none_shift))
+    np.testing.assert_allclose(found, OnnxPredictor.load(start).run(images.pixels), atol=1e-4)
+
+
+def test_folds_in_eight_bits_need_a_network_with_features(state: Path, tmp_path: Path) -> None:
+    config = TrainConfig(schedule="cosine")
+
+    with pytest.raises(ValueError, match="--precision int8 cannot be used with seed_cnn"):
+        cross_validate(take_snapshot(state), config, 2, KeptFolds(tmp_path), precision="int8")
+
+
 FOLDS = Calibration(
     temperature=2.0,
     none_shift=0.5,
@@ -170,13 +209,18 @@ FOLDS = Calibration(
 )
 
 
+def judged_in(manifest: ModelManifest) -> dict[str, str]:
+    """Return what is recorded of the folds' precision."""
+    return {FOLDS_PRECISION: "int8"} if manifest.precision == "int8" else {}
+
+
 def folds_file(folder: Path, registry: ModelRegistry, version: str, **changes: object) -> str:
     """Write what a cross-validation with the settings of the version found."""
     manifest = registry.get(version).manifest
     (scores, *_) = registry.get(NEXT).manifest.metrics.values()
     found = CrossValidation(
         snapshot=manifest.snapshot,
-        training=manifest.training,
+        training=manifest.training | judged_in(manifest),
         labels=manifest.labels,
         calibration=FOLDS,
         metrics={"drawn/cross-validation": scores},
@@ -210,7 +254,7 @@ def test_it_answers_as_before_but_for_the_calibration(
     assert manifest.calibration == expected_calibration
     assert manifest.training == start.manifest.training | {"head_shift": added}
     assert (manifest.parent, manifest.precision) == (version, precision)
-    assert manifest.folds == start.manifest.training
+    assert manifest.folds == start.manifest.training | judged_in(manifest)
     assert {"drawn/cross-validation", "drawn/test"} <= manifest.metrics.keys()
     assert set(manifest.files) >= {KERAS_NAME, REHEARSAL_NAME}
     assert (found.folder / KERAS_NAME).read_bytes() == (start.folder / KERAS_NAME).read_bytes()

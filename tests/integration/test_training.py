@@ -22,7 +22,9 @@ from data.drawings import draw_fruit
 from data.images import load_model_input
 from data.splits import Split
 from data.store import DatasetStore
+from models.card import CARD_NAME
 from models.examination import EXAMINATION_NAME, Examination
+from models.manifest import FOLDS_PRECISION
 from models.registry import ModelRegistry, ModelVersion
 from tests.conftest import confusion_of
 from training.config import DRAWS, OTHERS_WEIGHT
@@ -227,7 +229,8 @@ def refit(state: Path) -> tuple[ModelVersion, str]:
     scenes = ("--augmentation", "scenes", "--none-of-these", "--kinds", "--schedule", "cosine")
     command = (
         "training", "cross-validate", "--folds", "2", "--epochs", "1", "--steps-per-epoch", "3",
-        "--network", "efficientnet_lite0", "--head-drawn", "40", *scenes, *FLAGS,
+        "--network", "efficientnet_lite0", "--head-drawn", "40", "--precision", "int8",
+        *scenes, *FLAGS,
     )  # fmt: skip
     returncode, errors = interrupted(state, *command, after="Its answers are kept")
     assert returncode == 130, errors
@@ -272,6 +275,14 @@ def test_other_things_are_fitted_again_in_the_folds_and_in_the_refit(
     assert version.manifest.folds["head_others_weight"] == OTHERS_WEIGHT
 
 
+def test_folds_can_judge_in_eight_bits(refit: tuple[ModelVersion, str]) -> None:
+    version, output = refit
+
+    assert output.count("Quantizing") == 1  # one fold was finished before
+    assert version.manifest.folds[FOLDS_PRECISION] == "int8"
+    assert "Those networks were in eight bits." in (version.folder / CARD_NAME).read_text()
+
+
 def test_objects_of_none_of_the_classes_are_held_out_too(refit: tuple[ModelVersion, str]) -> None:
     manifest, output = refit[0].manifest, refit[1]
 
@@ -292,7 +303,8 @@ def test_a_refit_takes_settings_and_calibration_from_it(refit: tuple[ModelVersio
     assert manifest.training["augmentation"] == "scenes"
     assert manifest.training["steps_per_epoch"] == 3
     # Another network and another number than were judged, as the flags asked:
-    assert manifest.training == {**manifest.folds, "network": "efficientnet_lite1", "networks": 2}
+    judged = {name: value for name, value in manifest.folds.items() if name != FOLDS_PRECISION}
+    assert manifest.training == {**judged, "network": "efficientnet_lite1", "networks": 2}
     assert manifest.network == "efficientnet_lite1"
     assert manifest.training["draws"] == DRAWS
     assert len(manifest.history) == 2

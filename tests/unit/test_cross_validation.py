@@ -7,7 +7,7 @@ import numpy as np
 from data.snapshot import Snapshot, SnapshotImage
 from data.splits import Split
 from training.config import TrainConfig
-from training.cross_validation import _judge
+from training.cross_validation import _judge, record_of
 
 LABELS = ("apple", "mango")
 
@@ -23,8 +23,8 @@ def test_a_source_with_photos_in_some_folds_only_is_judged_in_those() -> None:
     fold_of = np.arange(len(images)) % 3
 
     found = _judge(
-        Snapshot.of(Path(), images),
-        TrainConfig(),
+        Snapshot.of(Path(), images).digest,
+        record_of(TrainConfig(), "float32"),
         LABELS,
         images,
         logits.astype(np.float32),
