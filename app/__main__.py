@@ -18,7 +18,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from app.errors import AddressUnusable, ServingError
+from app.errors import AddressUnusable, InvalidSettings, ServingError
 from app.logs import configure_logs
 from app.results import Prediction, Refusal, new_request_id
 from app.settings import Settings
@@ -47,6 +47,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.command == "predict":
             return predict(settings, options.paths, options.top_k, as_json=options.json)
         return serve(settings)
+    except InvalidSettings as error:
+        print(f"error: {_by_flags(str(error), options)}", file=sys.stderr)
+        return 2
     except ServingError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -216,6 +219,14 @@ def _address_of(options: argparse.Namespace) -> dict[str, str]:
     """Return the settings that the flags give, by the names of their environment variables."""
     given = vars(options)
     return {variable: given[flag] for flag, variable in _ADDRESS.items() if flag in given}
+
+
+def _by_flags(text: str, options: argparse.Namespace) -> str:
+    """Return what is wrong with a setting, by the flag where that gave it."""
+    for flag, variable in _ADDRESS.items():
+        if flag in vars(options):
+            text = text.replace(variable, f"--{flag}")
+    return text
 
 
 def _version() -> str:

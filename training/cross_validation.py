@@ -164,8 +164,8 @@ def cross_validate(
         folds: how many, at least 2.
         kept: folds of these images, settings and number that are finished, which are not trained
             again; each that is finished now is added to them.
-        precision: in which the networks judge. ``int8`` is what ``quantize`` and then ``fit-head``
-            make of a network, with ranges from images that the fold learned from.
+        precision: in which the networks judge. ``int8`` is what ``quantize`` makes of one, by
+            images that the fold learned from, and with ``head_drawn`` ``fit-head`` after it.
         on_stage: told in words what happens next.
         on_epoch: told what each epoch gave.
         on_step: told how many steps of the fold are done.
@@ -236,16 +236,15 @@ def _answers(
     columns: Columns,
 ) -> NDArray[np.float32]:
     """Return float32 (N, K) logits of N images, in eight bits where the network has a file so."""
+    if quantized_file is not None:
+        kernel, bias = head_of(model)
+        found = photo_features(Backbone.of(model, quantized_file), root, images)
+        return columns.merge(found.values @ kernel + bias)
     parts = []
     for start in range(0, len(images), _JUDGED_AT_ONCE):
         some = images[start : start + _JUDGED_AT_ONCE]
-        if quantized_file is None:
-            pixels = load_images(root, some, columns.labels, model.input.shape[1])
-            parts.append(predict_logits(model, pixels, columns))
-        else:
-            kernel, bias = head_of(model)
-            found = photo_features(Backbone.of(model, quantized_file), root, some)
-            parts.append(columns.merge(found.values @ kernel + bias))
+        pixels = load_images(root, some, columns.labels, model.input.shape[1])
+        parts.append(predict_logits(model, pixels, columns))
     return np.concatenate(parts)
 
 
