@@ -19,7 +19,7 @@ FEATURES_OUTPUT: Final = "features"
 DIGEST_PART: Final = 16  # hexadecimal digits of a digest that tell photos apart
 
 Precision = Literal["float32", "int8"]
-FOLDS_PRECISION: Final = "precision"
+FOLDS_PRECISION: Final = "precision"  # of a cross-validation's networks
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 FileName = Annotated[str, Field(pattern=r"^\w[\w.-]*$")]  # no folder: it stays beside the manifest
 

@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageEnhance, ImageFilter
 
 from training.outlines import Points, as_rgb, corners
+from training.tables import OVER
 
 _Pixels = NDArray[np.uint8]
 _Floats = NDArray[np.float64]
 _Rng = np.random.Generator
 
-_OVER: Final = 2  # drawn so many times as large, so that edges are smooth
 _COLOURS: Final = (
     (28, 26, 26),
     (35, 38, 42),
@@ -48,7 +48,7 @@ def draw_in_crate(
         photos: uint8 (H, W, 3), that surroundings are cut from; may be empty.
         rng: where every choice comes from.
     """
-    size = side_px * _OVER
+    size = side_px * OVER
     scene = _surroundings(size, photos, rng)
     colour = np.array(_COLOURS[int(rng.integers(len(_COLOURS)))]) * rng.uniform(0.7, 1.2)
     opening = _opening(size, rng)

@@ -6,9 +6,9 @@ The folder is that of ``tests.bench.other_pictures``. What Debian's stamps show 
 pasted into photographs and wallpapers of other things, each into 60 of them, and heaped into drawn
 crates before such, 60 times each. Frames of Fruits-360 test, 100 of each class, lie on drawn tables
 and in drawn bowls, and in crates. The tables are drawn by the code that draws them for training,
-from other frames and another seed; no training drew the crates. Prints for each set and version how
-many are rightly named, refused and called something else, and how many have the highest of the
-fruit's probabilities for the right fruit. Needs the extra ``train``.
+from other frames and another seed; no shipped version was trained on the crates. Prints for each
+set and version how many are rightly named, refused and called something else, and how many have the
+highest of the fruit's probabilities for the right fruit. Needs the extra ``train``.
 """
 
 import argparse
