@@ -69,6 +69,7 @@ class App:
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         )  # fmt: skip
         assert self.process.stdout
+        assert self.process.stderr
         line = self.process.stdout.readline()
         if not line.startswith("Running on"):
             self.process.wait()

@@ -17,7 +17,7 @@ import platform
 import statistics
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -57,7 +57,9 @@ def main() -> None:
         )
 
 
-def load(url: str, more: list[object], photos: list[bytes], clients: int, seconds: float) -> float:
+def load(
+    url: str, more: Sequence[object], photos: list[bytes], clients: int, seconds: float
+) -> float:
     """Return the calls a second that so many clients get answered."""
     deadline = time.perf_counter() + seconds
     numbers = itertools.count()
@@ -69,7 +71,7 @@ def load(url: str, more: list[object], photos: list[bytes], clients: int, second
 
 
 def one_client(
-    url: str, more: list[object], photos: list[bytes], numbers: Iterator[int], deadline: float
+    url: str, more: Sequence[object], photos: list[bytes], numbers: Iterator[int], deadline: float
 ) -> int:
     """Call again and again until the deadline, and return how often an answer came."""
     client, done = GradioClient(url), 0
@@ -92,7 +94,7 @@ class GradioClient:
         self._url = url
         self._connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=60)
 
-    def predict(self, photo: bytes, more: list[object]) -> bytes:
+    def predict(self, photo: bytes, more: Sequence[object]) -> bytes:
         """Upload the photo, call ``predict`` with it, and return the stream of the answer."""
         body = form([("files", "photo.jpg", photo)])
         (path,) = json.loads(self._exchange("POST", "upload", body, FORM))

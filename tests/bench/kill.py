@@ -20,6 +20,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -60,12 +61,12 @@ def main() -> int:
             client.post("/api/retrain", json={"mode": "quick"})
             time.sleep(rng.uniform(0, options.longest_wait_s))
             known.versions |= {m["version"] for m in client.get("/api/models").json()}
-            pid = next((j["pid"] for j in client.get("/api/jobs").json() if j["pid"]), None)
+            pid = next((int(j["pid"]) for j in client.get("/api/jobs").json() if j["pid"]), 0)
             target = "job" if pid and rng.random() < 0.4 else "app"
             known.kills[target] += 1
             if target == "job":
                 os.kill(pid, signal.SIGKILL)
-                wait_until(lambda gone=pid: not psutil.pid_exists(gone), "the killed job is gone")
+                wait_until(partial(gone, pid), "the killed job is gone")
             else:
                 chosen = open_registry(state).active().version
                 process.kill()
@@ -142,6 +143,11 @@ def stuck(client: httpx.Client) -> list[int]:
 def states(client: httpx.Client) -> dict[str, int]:
     """Return how many jobs are in each state."""
     return dict(Counter(j["state"] for j in client.get("/api/jobs").json()))
+
+
+def gone(pid: int) -> bool:
+    """Whether no process has that number."""
+    return not psutil.pid_exists(pid)
 
 
 def wait_until(condition: Callable[[], object], what: str, timeout_s: float = 20) -> None:

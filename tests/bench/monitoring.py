@@ -51,20 +51,22 @@ def main() -> None:
         whole = median_ms(lambda: service.predict(photo), 50)
         print(f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores")
         print(f"one prediction: {whole:.2f} ms")
-        for name, work in {
+        parts: dict[str, Callable[[], object]] = {
             "statistics of the picture": lambda: picture_statistics(pixels),
             "counting an answer": lambda: metrics.predicted(answer),
-        }.items():
+        }
+        for name, work in parts.items():
             cost = median_ms(work, ROUNDS)
             print(f"  of that, {name}: {cost:.3f} ms, {cost / whole:.1%}")
-        for name, work in {
+        looks: dict[str, Callable[[], object]] = {
             "tiles, every 3 s": lambda: now_html(monitoring.status()),
             "charts of an hour, every 15 s": lambda: charts(monitoring, "hour"),
             "charts of a day": lambda: charts(monitoring, "day"),
             "charts of a month": lambda: charts(monitoring, "month"),
             "GET /metrics": exposition.text,
             "keeping the figures, every 5 s": lambda: keep(service, monitoring, photo),
-        }.items():
+        }
+        for name, work in looks.items():
             print(f"{name}: {median_ms(work, 20):.1f} ms")
         print(f"a year on disk: {year_bytes / 1e6:.1f} MB")
         monitoring.close()

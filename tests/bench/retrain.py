@@ -13,9 +13,9 @@ import io
 import os
 import platform
 import tempfile
-import threading
 import time
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -47,13 +47,12 @@ def main() -> None:
 
             alone = slices(url, photos, options.connections, 4)
             upload(client, range(options.photos, options.photos + 16))
-            done = threading.Event()
-            job_thread = threading.Thread(target=lambda: (follow(client), done.set()))
-            job_thread.start()
             beside: list[dict[str, Any]] = []
-            while not done.is_set():
-                beside += slices(url, photos, options.connections, 1)
-            job_thread.join()
+            with ThreadPoolExecutor(1) as pool:
+                retraining = pool.submit(follow, client)
+                while not retraining.done():
+                    beside += slices(url, photos, options.connections, 1)
+                retraining.result()
     report("alone", alone)
     report("beside a quick retraining", beside)
     print(f"throughput {rate(beside) / rate(alone):.2f} times, p99 {p99(beside) / p99(alone):.2f}")
