@@ -20,7 +20,7 @@ from app.results import ImageFile, Prediction, Refusal
 from app.service import PredictionService
 from data.errors import DataError, InvalidImage
 from data.images import Looks
-from data.labels import BASE_LABELS, NONE_OF_THESE, normalise_label, spoken
+from data.labels import BASE_LABELS, NONE_OF_THESE, normalise_label, same_class, spoken
 from data.reviews import Review, ReviewQueue
 from data.splits import Split
 from data.store import AddOutcome, AddResult, DatasetStore, StoreBatch, StoredImage
@@ -165,13 +165,14 @@ class CollectionService:
         label = _chosen(class_name)
         tests = self._shipped_tests()
         self._check_room(files, label)
+        known = self.classes()
         looks = self._looked_at(files, label, tests)
         with self._writing, self._store.batch(keep=keep) as batch:
             outcomes = [_add(batch, file, label, relabel, tests, looks) for file in files]
         report = [
             outcome
             if isinstance(outcome, UploadedFile)
-            else self._described(file, label or _folder_label(file.name), outcome)
+            else self._described(file, label or _folder_label(file.name), outcome, known)
             for file, outcome in zip(files, outcomes, strict=True)
         ]
         return UploadReport(keep, tuple(report))
@@ -390,12 +391,16 @@ class CollectionService:
             return Refusal(review.name, {"message": "Its file is gone, so nothing was kept."})
 
     def _described(
-        self, file: ImageFile | Refusal, label: str, outcome: AddOutcome
+        self, file: ImageFile | Refusal, label: str, outcome: AddOutcome, known: Sequence[str]
     ) -> UploadedFile:
-        """Return the entry of a file that the store looked at; the model is asked of new ones."""
+        """Return the entry of a file that the store looked at; the model is asked of new ones.
+
+        ``known`` are the classes that there were before.
+        """
         used = outcome.result in (AddResult.ADDED, AddResult.RELABELLED)
         opinion = self._opinion(file.content) if used and isinstance(file, ImageFile) else None
-        return _described(file.name, label, outcome, opinion)
+        namesake = same_class(label, known) if used and label not in known else None
+        return _described(file.name, label, outcome, opinion, namesake)
 
     def _opinion(self, content: bytes) -> Prediction | None:
         """Return what the model says of a photo, None where it cannot: that spoils no upload."""
@@ -473,7 +478,11 @@ def _refused(name: str, message: str, label: str) -> UploadedFile:
 
 
 def _described(
-    name: str, label: str, outcome: AddOutcome, opinion: Prediction | None
+    name: str,
+    label: str,
+    outcome: AddOutcome,
+    opinion: Prediction | None,
+    namesake: str | None,
 ) -> UploadedFile:
     there = outcome.near or (None if outcome.result is AddResult.ADDED else outcome.image)
     where = f"{outcome.image.original_name} ({spoken(outcome.image.label)})"
@@ -491,7 +500,14 @@ def _described(
         warnings.append(f"Nearly the same as {near.original_name} ({spoken(near.label)}).")
     if outcome.result in (AddResult.ADDED, AddResult.RELABELLED):
         others = _folder_labels([name]) - {label}
-        warnings += [f"Its folder is called {spoken(other)}." for other in others]
+        warnings += [
+            f"Its folder is called {spoken(o)}." for o in others if not same_class(o, [label])
+        ]
+        if namesake:
+            warnings.append(
+                f"{spoken(label).capitalize()} is a class of its own beside {spoken(namesake)}; "
+                f"choose {spoken(namesake)} if they are the same."
+            )
     if opinion and _disagrees(opinion, label):
         warnings.append(
             f"The model is {opinion.probability:.0%} sure that this is {spoken(opinion.label)}."

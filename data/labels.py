@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from collections.abc import Iterable
 from typing import Final
 
 from data.errors import InvalidLabel
@@ -18,6 +19,7 @@ BASE_LABELS: Final = (
     "orange",
 )
 MAX_LABEL_LENGTH: Final = 40
+_ELSEWHERE: Final = {"aubergine": "eggplant", "brinjal": "eggplant"}  # what others call a class
 # A folder cannot be called so on Windows, and a download has one folder for each class.
 _DEVICES: Final = frozenset(
     {"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(10))}
@@ -65,3 +67,33 @@ def normalise_label(name: str) -> str:
             f"No folder can be called {label!r} on Windows; add a word to the class name."
         )
     return label
+
+
+def same_class(label: str, classes: Iterable[str]) -> str | None:
+    """Return the class that a label means in other words, None for none.
+
+    That is one that differs by the plural, by spaces and hyphens, or by the country: ``apples``,
+    ``egg plant``, ``aubergine``.
+
+    Args:
+        label: as ``normalise_label`` returns it.
+        classes: likewise; the label itself may be among them.
+    """
+    names = _names(label)
+    return next((known for known in classes if known != label and names & _names(known)), None)
+
+
+def singulars(word: str) -> set[str]:
+    """Return the word and what it may be the plural of: berries, tomatoes, pears."""
+    found = {word}
+    if word.endswith("s"):
+        found.add(word[:-1])
+    if word.endswith("es"):
+        found.add(word[:-2])
+    if word.endswith("ies"):
+        found.add(word[:-3] + "y")
+    return found
+
+
+def _names(label: str) -> set[str]:
+    return {_ELSEWHERE.get(name, name) for name in singulars(re.sub("[ -]", "", label))}

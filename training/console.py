@@ -149,6 +149,7 @@ def _as_json(report: ScoreReport) -> dict[str, object]:
     return {
         "metrics": metrics,
         "others": others,
+        "read_as": report.read_as,
         "unknown": report.unknown,
         "skipped": report.skipped,
     }
@@ -160,6 +161,8 @@ def _print_report(report: ScoreReport, console: Console) -> None:
         console.print(class_table(name, scores))
         if scores.per_group:
             console.print(variety_table(name, scores))
+    for label, meant in sorted(report.read_as.items()):
+        console.print(f"Counted as {meant}: {label}.", markup=False)
     if report.unknown:
         named = ", ".join(f"{label} ({n:,})" for label, n in sorted(report.unknown.items()))
         console.print(f"Counted as pictures of none of the classes: {named}.", markup=False)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from data.labels import BASE_LABELS, NONE_OF_THESE
+from data.labels import BASE_LABELS, NONE_OF_THESE, singulars
 from data.snapshot import Snapshot, SnapshotImage
 
 
@@ -34,20 +34,7 @@ def names_class(variety: str, label: str) -> bool:
     words = label.casefold().replace("-", " ").replace("_", " ").split()
     return any(
         all(
-            _singulars(part) & _singulars(word)
-            for part, word in zip(parts[at:], words, strict=False)
+            singulars(part) & singulars(word) for part, word in zip(parts[at:], words, strict=False)
         )
         for at in range(len(parts) - len(words) + 1)
     )
-
-
-def _singulars(word: str) -> set[str]:
-    """Return the word and what it may be the plural of: berries, tomatoes, pears."""
-    found = {word}
-    if word.endswith("s"):
-        found.add(word[:-1])
-    if word.endswith("es"):
-        found.add(word[:-2])
-    if word.endswith("ies"):
-        found.add(word[:-3] + "y")
-    return found

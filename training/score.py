@@ -17,7 +17,7 @@ from data.archives import Archive, UnreadableMember, open_archive, safe_parts
 from data.cores import available_cores
 from data.errors import InvalidArchive, InvalidImage, InvalidLabel
 from data.images import SUFFIXES, load_model_input
-from data.labels import NONE_OF_THESE
+from data.labels import NONE_OF_THESE, same_class
 from data.snapshot import SnapshotImage
 from data.sources import Placement, Source, detect_source
 from data.splits import Split
@@ -39,6 +39,7 @@ class ScoreReport:
             over the pictures of classes that the version knows.
         others: by the same names, how pictures of anything else fared. A version that cannot refuse
             gives each of them a name.
+        read_as: the class of each label that means one in other words, such as ``apples``.
         unknown: how many pictures of each label that the version does not know; they count as
             pictures of anything else.
         skipped: name and reason of every picture that was not scored.
@@ -46,6 +47,7 @@ class ScoreReport:
 
     metrics: dict[str, EvaluationMetrics] = field(default_factory=dict)
     others: dict[str, OtherMetrics] = field(default_factory=dict)
+    read_as: dict[str, str] = field(default_factory=dict)
     unknown: Counter[str] = field(default_factory=Counter)
     skipped: list[tuple[str, str]] = field(default_factory=list)
 
@@ -149,15 +151,15 @@ def _judge(
 ) -> None:
     """Add the scores of one source and split to the report."""
     labels = Counter(answer.placement.label for answer in answers)
-    report.unknown += Counter(
-        {n: k for n, k in labels.items() if n not in (*manifest.classes, NONE_OF_THESE)}
-    )
+    known = {label: label for label in (*manifest.classes, NONE_OF_THESE)}
+    for label in labels.keys() - known.keys():
+        if meant := same_class(label, manifest.classes):
+            known[label] = report.read_as[label] = meant
+    report.unknown += Counter({label: n for label, n in labels.items() if label not in known})
     images = [
         SnapshotImage(
             path=answer.name,
-            label=answer.placement.label
-            if answer.placement.label in manifest.classes
-            else NONE_OF_THESE,
+            label=known.get(answer.placement.label, NONE_OF_THESE),
             digest="",
             split=answer.placement.split or Split.TEST,
             source=source.name,

@@ -185,6 +185,32 @@ def test_the_report_names_the_class_and_the_folder_of_another(
     assert (mango.warning, loose.warning) == ("", "")
 
 
+def test_a_class_that_means_another_is_told_until_it_is_one(
+    collection: CollectionService,
+) -> None:
+    def upload(name: str, number: int) -> UploadedFile:
+        return collection.upload([ImageFile(name, drawn("mango", number))], None).files[0]
+
+    first, again, known = (
+        upload("Mangoes/1.png", 1),
+        upload("Mangoes/2.png", 2),
+        upload("mango/3.png", 3),
+    )
+
+    assert first.label == "mangoes"
+    assert "a class of its own beside mango; choose mango if" in first.warning
+    assert "of its own" not in again.warning
+    assert known.warning == ""
+
+
+def test_a_folder_that_means_the_class_is_no_reason_to_look_again(
+    collection: CollectionService,
+) -> None:
+    (file,) = collection.upload([ImageFile("Mangoes/1.png", drawn("mango", 1))], "mango").files
+
+    assert (file.label, file.warning) == ("mango", "")
+
+
 def test_an_opinion_is_not_counted_as_a_prediction(
     collection: CollectionService, service: PredictionService
 ) -> None:

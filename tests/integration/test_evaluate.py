@@ -59,6 +59,20 @@ def test_known_classes_are_scored_and_the_rest_is_counted(
     assert report.unknown == {"kiwi": 1}
 
 
+def test_a_folder_that_means_a_class_in_other_words_counts_as_that_class(
+    version: ModelVersion, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "orange").rename(folder / "Oranges")
+
+    report = score_archive(version, folder)
+
+    assert report.metrics["folders"].per_class["orange"].recall == 0.5
+    assert report.read_as == {"oranges": "orange"}
+    assert report.unknown == {"kiwi": 1}
+    main(["--state-dir", str(tmp_path), "evaluate", "--data", str(folder)])
+    assert "Counted as orange: oranges." in capsys.readouterr().out
+
+
 def test_a_version_whose_model_was_changed_is_not_scored(
     version: ModelVersion, folder: Path
 ) -> None:

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data.errors import InvalidLabel
-from data.labels import NONE_OF_THESE, normalise_label
+from data.labels import BASE_LABELS, NONE_OF_THESE, normalise_label, same_class
 
 
 @pytest.mark.parametrize(
@@ -48,6 +48,29 @@ def test_normalise_refuses_and_says_why(name: str, words: str) -> None:
 def test_names_that_no_folder_has_on_windows_are_refused(name: str) -> None:
     with pytest.raises(InvalidLabel, match="on Windows"):
         normalise_label(name)
+
+
+@pytest.mark.parametrize(
+    ("label", "known"),
+    [
+        ("apples", "apple"),
+        ("mangoes", "mango"),
+        ("aubergine", "eggplant"),
+        ("aubergines", "eggplant"),
+        ("egg plant", "eggplant"),
+        ("apple", None),
+        ("apple pie", None),
+        ("pineapple", None),
+        ("red onion", None),
+        ("kiwi", None),
+    ],
+)
+def test_a_class_in_other_words_is_known(label: str, known: str | None) -> None:
+    assert same_class(label, BASE_LABELS) == known
+
+
+def test_the_singular_of_a_class_that_was_added_is_known() -> None:
+    assert same_class("goji berry", [*BASE_LABELS, "goji-berries"]) == "goji-berries"
 
 
 @given(st.text(max_size=60))
