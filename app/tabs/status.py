@@ -118,29 +118,30 @@ def _build_over_time(monitoring: MonitoringService, tab: gr.Tab, others: list[gr
 
 
 def _build_versions(service: PredictionService, inspection: InspectionService, tab: gr.Tab) -> None:
-    def offer(version: str | None, other: str) -> tuple[Any, Any]:
+    def look(version: str | None, other: str | None, part: str | None) -> tuple[Any, ...]:
+        # What is chosen is decided here, and not read back from the page: this may be called while
+        # the choices are still being drawn, which then say nothing.
         names = inspection.versions()
-        served = service.health()["version"]
-        chosen = version if version in names else served
-        return (
-            gr.Dropdown(choices=names, value=chosen),
-            gr.Dropdown(choices=[_ALONE, *names], value=other if other in names else _ALONE),
+        version = version if version in names else service.health()["version"]
+        other = other if other in names else _ALONE
+        choices = (
+            gr.Dropdown(choices=names, value=version),
+            gr.Dropdown(choices=[_ALONE, *names], value=other),
         )
-
-    def look(version: str | None, other: str, part: str | None) -> tuple[Any, ...]:
         no_photos = gr.Gallery(visible=False)  # those of what was looked at before
         if not version:
-            return gr.Dropdown(choices=[]), "", "", "", "", "", "", "", no_photos
-        names = [version] if other in (_ALONE, version) else [version, other]
-        manifests = [inspection.manifest(name) for name in names]
+            return *choices, gr.Dropdown(choices=[]), "", "", "", "", "", "", "", no_photos
+        beside = [] if other in (_ALONE, version) else [other]
+        manifests = [inspection.manifest(name) for name in (version, *beside)]
         card = inspection.card(version)
         parts = sorted(manifests[0].metrics, key=lambda name: not name.endswith("/test"))
         part = part if part in parts else next(iter(parts), None)
         about = versions_html(manifests)
         if part is None:
-            return gr.Dropdown(choices=[]), about, "", "", "", "", card, "", no_photos
+            return *choices, gr.Dropdown(choices=[]), about, "", "", "", "", card, "", no_photos
         first = manifests[0]
         return (
+            *choices,
             gr.Dropdown(choices=parts, value=part),
             about,
             confusion_html(part, first, opens=inspection.shows_photos(version, part)),
@@ -185,12 +186,10 @@ def _build_versions(service: PredictionService, inspection: InspectionService, t
         with gr.Accordion("Model card", open=False, elem_id="model-card"):
             card = gr.Markdown(elem_id="card-text")
     chosen = [version, other, part]
-    looked = [part, about, confusion, classes, reliability, curve, card, words, gallery]
+    looked = [*chosen, about, confusion, classes, reliability, curve, card, words, gallery]
     # A retraining may have made one meanwhile, and somebody may have deleted another.
     for opened in (box.expand, tab.select):
-        opened(offer, [version, other], [version, other], **_QUIET).then(
-            look, chosen, looked, **_QUIET
-        )
+        opened(look, chosen, looked, **_QUIET)
     for choice in chosen:
         choice.input(look, chosen, looked, **_QUIET)
     confusion.select(open_cell, [version, part], [words, gallery], **_QUIET)

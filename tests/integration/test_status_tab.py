@@ -134,10 +134,22 @@ def test_a_photo_of_a_cell_that_cannot_be_shown_hides_no_other(
 def test_a_damaged_examination_hides_no_scores(page: gr.Blocks, version: ModelVersion) -> None:
     (version.folder / EXAMINATION_NAME).write_bytes(b"damaged")
 
-    _, about, confusion, _, reliability, *_ = handler(page, "_build_versions.look")(
+    *_, about, confusion, _, reliability, _, _, _, _ = handler(page, "_build_versions.look")(
         "v0001", "no other", "grocery/test"
     )
 
     assert "52.0%" in about
     assert "What is taken for what" in confusion
     assert "does not say how sure each answer was" in reliability
+
+
+def test_who_looks_before_the_choices_are_drawn_sees_the_served_version(
+    page: gr.Blocks, version: ModelVersion
+) -> None:
+    chosen, other, part, about, *_, card, _, _ = handler(page, "_build_versions.look")(
+        None, None, None
+    )
+
+    assert (chosen.value, other.value, part.value) == ("v0001", "no other", "fruits-360/test")
+    assert "v0001" in about
+    assert card.startswith("# ")
