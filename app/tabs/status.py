@@ -128,30 +128,24 @@ def _build_versions(service: PredictionService, inspection: InspectionService, t
             gr.Dropdown(choices=names, value=version),
             gr.Dropdown(choices=[_ALONE, *names], value=other),
         )
-        no_photos = gr.Gallery(visible=False)  # those of what was looked at before
-        if not version:
-            return *choices, gr.Dropdown(choices=[]), "", "", "", "", "", "", "", no_photos
-        beside = [] if other in (_ALONE, version) else [other]
-        manifests = [inspection.manifest(name) for name in (version, *beside)]
-        card = inspection.card(version)
-        parts = sorted(manifests[0].metrics, key=lambda name: not name.endswith("/test"))
+        parts, about, judged, card = list[str](), "", ("", "", "", ""), ""
+        if version:
+            beside = [] if other in (_ALONE, version) else [other]
+            manifests = [inspection.manifest(name) for name in (version, *beside)]
+            first = manifests[0]
+            card, about = inspection.card(version), versions_html(manifests)
+            parts = sorted(first.metrics, key=lambda name: not name.endswith("/test"))
         part = part if part in parts else next(iter(parts), None)
-        about = versions_html(manifests)
-        if part is None:
-            return *choices, gr.Dropdown(choices=[]), about, "", "", "", "", card, "", no_photos
-        first = manifests[0]
-        return (
-            *choices,
-            gr.Dropdown(choices=parts, value=part),
-            about,
-            confusion_html(part, first, opens=inspection.shows_photos(version, part)),
-            classes_html(part, manifests),
-            reliability_html(inspection.reliability(version, part), first.metrics[part]),
-            curve_html(first),
-            card,
-            "",
-            no_photos,
-        )
+        if version and part:
+            judged = (
+                confusion_html(part, first, opens=inspection.shows_photos(version, part)),
+                classes_html(part, manifests),
+                reliability_html(inspection.reliability(version, part), first.metrics[part]),
+                curve_html(first),
+            )
+        no_photos = gr.Gallery(visible=False)  # those of what was looked at before
+        chosen_part = gr.Dropdown(choices=parts, value=part)
+        return (*choices, chosen_part, about, *judged, card, "", no_photos)
 
     def open_cell(version: str, part: str, event: gr.SelectData) -> tuple[str, Any]:
         label, answer = str(event.value), str(event.index)
